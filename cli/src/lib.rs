@@ -1,0 +1,1 @@
+//! An event-driven document pipeline: seal, validate, analyse, prove.

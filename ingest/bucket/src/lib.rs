@@ -1,0 +1,1 @@
+//! The embedded object store and its S3 endpoint.

@@ -1,0 +1,1 @@
+//! Sources, dialects, the normaliser, admission and the ledger's re-drive.

@@ -1,0 +1,1 @@
+//! Delivery: subjects, topology, publishing, the worker shell, the supervised server.

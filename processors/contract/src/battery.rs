@@ -1,0 +1,1 @@
+//! The battery every processor passes; see the functions.

@@ -1,0 +1,1 @@
+//! Seals documents, opens them again, and keeps the keys.

@@ -1,0 +1,1 @@
+//! The sealed envelope: its byte layout, read and written with limits. No cryptography.

@@ -1,0 +1,1 @@
+//! One SQLite writer with group commit.

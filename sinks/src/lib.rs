@@ -1,0 +1,1 @@
+//! Durable results: SQLite, S3, the joiner.

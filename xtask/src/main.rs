@@ -1,0 +1,2 @@
+//! Set-up and everyday commands.
+fn main() {}
