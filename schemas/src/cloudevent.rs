@@ -65,7 +65,10 @@ impl Attributes {
             percent_decode_str(value)
                 .decode_utf8()
                 .map(String::from)
-                .map_err(|_| AttributeError::Invalid { name, reason: "not UTF-8 once decoded" })
+                .map_err(|_| AttributeError::Invalid {
+                    name,
+                    reason: "not UTF-8 once decoded",
+                })
         };
         match required("ce-specversion")? {
             "1.0" => {}
@@ -76,9 +79,10 @@ impl Attributes {
             source: decode("ce-source", required("ce-source")?)?,
             event_type: decode("ce-type", required("ce-type")?)?,
             subject: decode("ce-subject", header("ce-subject").unwrap_or_default())?,
-            time: required("ce-time")?
-                .parse()
-                .map_err(|_| AttributeError::Invalid { name: "ce-time", reason: "not RFC 3339" })?,
+            time: required("ce-time")?.parse().map_err(|_| AttributeError::Invalid {
+                name: "ce-time",
+                reason: "not RFC 3339",
+            })?,
         })
     }
 }

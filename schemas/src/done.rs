@@ -1,5 +1,6 @@
 //! An object version is finished: the message on `JOIN`.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -83,13 +84,14 @@ impl Done {
     pub const TYPE: &'static str = "cofferdam.object.done.v1";
 
     /// Concludes from the results of all required processors. `None` while one is missing or dead-lettered.
-    /// The order in which results came does not matter; of two from one processor the later version text wins.
+    ///
+    /// The order in which results came does not matter. Of two from one processor the later version wins; of two that are the same work done
+    /// twice, the one that ended first.
     pub fn conclude<'a>(results: impl IntoIterator<Item = &'a ResultEvent>) -> Option<Done> {
         let mut by_processor = std::collections::BTreeMap::<&ProcessorName, &ResultEvent>::new();
         for result in results {
             let place = by_processor.entry(&result.processor).or_insert(result);
-            let rank = |r: &ResultEvent| (r.outcome != Outcome::Dead, r.processor_version.clone(), r.outcome == Outcome::Done);
-            if rank(result) > rank(place) {
+            if preference(result, place) == Ordering::Greater {
                 *place = result;
             }
         }
@@ -120,6 +122,36 @@ impl Done {
                 finished_at: r.finished_at,
             })
             .collect();
-        Some(Done { event, object, plan, state, verdict, sealed, results })
+        Some(Done {
+            event,
+            object,
+            plan,
+            state,
+            verdict,
+            sealed,
+            results,
+        })
     }
+}
+
+/// Which of two results of one processor counts; a total order, so that it does not matter which was seen first.
+fn preference(one: &ResultEvent, other: &ResultEvent) -> Ordering {
+    let alive = |result: &ResultEvent| result.outcome != Outcome::Dead;
+    let done = |result: &ResultEvent| result.outcome == Outcome::Done;
+    let text = |result: &ResultEvent| serde_json::to_string(result).unwrap_or_default();
+    alive(one)
+        .cmp(&alive(other))
+        .then_with(|| version_order(&one.processor_version, &other.processor_version))
+        .then_with(|| done(one).cmp(&done(other)))
+        .then_with(|| other.finished_at.cmp(&one.finished_at))
+        .then_with(|| text(one).cmp(&text(other)))
+}
+
+/// Versions by their parts, numbers as numbers: 9 before 10, 1.9 before 1.10.
+fn version_order(one: &str, other: &str) -> Ordering {
+    let part = |text: &str| (text.parse::<u64>().ok(), text.to_owned());
+    one.split('.')
+        .map(part)
+        .cmp(other.split('.').map(part))
+        .then_with(|| one.cmp(other))
 }

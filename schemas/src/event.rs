@@ -52,11 +52,14 @@ impl fmt::Display for Verb {
 impl FromStr for Verb {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        [Verb::Put, Verb::Del, Verb::Meta, Verb::Restore].into_iter().find(|v| v.as_str() == text).ok_or_else(|| IdError {
-            kind: "verb",
-            reason: "is put, del, meta or restore",
-            text: text.chars().take(80).collect(),
-        })
+        [Verb::Put, Verb::Del, Verb::Meta, Verb::Restore]
+            .into_iter()
+            .find(|v| v.as_str() == text)
+            .ok_or_else(|| IdError {
+                kind: "verb",
+                reason: "is put, del, meta or restore",
+                text: text.chars().take(80).collect(),
+            })
     }
 }
 

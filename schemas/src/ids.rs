@@ -1,10 +1,12 @@
 //! Ids and names as types. Each checks its text when it is made, so that code behind it need not.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Why a text is not a valid id or name.
@@ -21,17 +23,46 @@ pub struct IdError {
 
 impl IdError {
     fn new(kind: &'static str, reason: &'static str, text: &str) -> Self {
-        Self { kind, reason, text: text.chars().take(80).collect() }
+        Self {
+            kind,
+            reason,
+            text: text.chars().take(80).collect(),
+        }
     }
 }
 
+/// The schema of a text, with its doc comment as the description.
+pub(crate) fn text_schema(doc: &[&str], rules: Value) -> Schema {
+    let mut schema = Schema::default();
+    schema.insert(
+        "description".to_owned(),
+        doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").into(),
+    );
+    schema.insert("type".to_owned(), "string".into());
+    if let Value::Object(rules) = rules {
+        for (name, rule) in rules {
+            schema.insert(name, rule);
+        }
+    }
+    schema
+}
+
+/// A text with a check, and the same check as JSON Schema (which may be wider where a schema cannot say it, never narrower).
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+    ($(#[doc = $doc:literal])* $name:ident, $kind:literal, $schema:tt, $check:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        #[schemars(with = "String")]
         pub struct $name(String);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                text_schema(&[$($doc),*], json!($schema))
+            }
+        }
 
         impl $name {
             #[doc = concat!("Checks a text and takes it as a ", $kind, ".")]
@@ -104,23 +135,23 @@ fn opaque(text: &str) -> Result<(), &'static str> {
 
 text_id!(
     /// A tenant: an opaque id of 1 to 32 characters from `a-z0-9-`, never a display name. It is a token in subjects.
-    TenantName, "tenant name", |t| token(t, 32)
+    TenantName, "tenant name", { "pattern": "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" }, |t| token(t, 32)
 );
 text_id!(
     /// A processor (or the service that answers one kind of command): a token of 1 to 32 characters. It names the
     /// subject, the durable consumers, the span and the metric label. `event` and `done` are taken by the live feed.
-    ProcessorName, "processor name", |t| match t {
+    ProcessorName, "processor name", { "pattern": "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", "not": { "enum": ["event", "done"] } }, |t| match t {
         "event" | "done" => Err("is reserved"),
         t => token(t, 32),
     }
 );
 text_id!(
     /// Where notifications come from: `inbox` for the embedded bucket, or the name the configuration gives a foreign store.
-    SourceName, "source name", |t| token(t, 32)
+    SourceName, "source name", { "pattern": "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" }, |t| token(t, 32)
 );
 text_id!(
     /// A bucket, by the rules of S3 that all stores share: 3 to 63 characters from `a-z0-9.-`.
-    BucketName, "bucket name", |t| {
+    BucketName, "bucket name", { "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "not": { "pattern": "\\.\\." } }, |t| {
         if !(3..=63).contains(&t.len()) {
             return Err("takes 3 to 63 characters");
         }
@@ -137,7 +168,7 @@ text_id!(
 );
 text_id!(
     /// An object's key: 1 to 1,024 bytes of UTF-8, taken as it is. Never normalised, never used as a path or a subject.
-    ObjectKey, "object key", |t| match t.len() {
+    ObjectKey, "object key", { "pattern": "^[^\\u0000]+$", "maxLength": 1024 }, |t| match t.len() {
         0 => Err("is empty"),
         n if n > 1024 => Err("is longer than 1,024 bytes"),
         _ if t.contains('\0') => Err("has a NUL"),
@@ -146,31 +177,31 @@ text_id!(
 );
 text_id!(
     /// A version id as the store gave it. Absent, empty and `null` all mean "unversioned" and are not made into one.
-    VersionId, "version id", |t| match t {
+    VersionId, "version id", { "minLength": 1, "maxLength": 1024, "not": { "const": "null" } }, |t| match t {
         "null" => Err("null means unversioned"),
         t => opaque(t),
     }
 );
 text_id!(
     /// An entity tag without its quotes.
-    ETag, "entity tag", |t| if t.contains('"') { Err("has quotes") } else { opaque(t) }
+    ETag, "entity tag", { "pattern": "^[^\"]+$", "maxLength": 1024 }, |t| if t.contains('"') { Err("has quotes") } else { opaque(t) }
 );
 text_id!(
     /// A command's id within its tenant: given by the client for idempotency, or made by the gateway. 1 to 64 characters
     /// from `A-Za-z0-9_-`.
-    CommandId, "command id", |t| {
+    CommandId, "command id", { "pattern": "^[A-Za-z0-9_-]{1,64}$" }, |t| {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if t.is_empty() || t.len() > 64 || !t.bytes().all(fits) { Err("takes 1 to 64 of A-Z, a-z, 0-9, _ and -") } else { Ok(()) }
     }
 );
 text_id!(
     /// Names one request in errors and logs.
-    RequestId, "request id", opaque
+    RequestId, "request id", { "minLength": 1, "maxLength": 1024 }, opaque
 );
 text_id!(
     /// The id of an event: 32 hex digits, derived from what happened (see [`crate::object::ObjectRef::event_id`]), so that the same
     /// notification delivered twice has the same id.
-    EventId, "event id", |t| {
+    EventId, "event id", { "pattern": "^[0-9a-f]{32}$" }, |t| {
         if t.len() == 32 && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) { Ok(()) } else { Err("takes 32 lower-case hex digits") }
     }
 );
@@ -201,15 +232,28 @@ impl fmt::Display for ObjectId {
 impl FromStr for ObjectId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Uuid::try_parse(text).map(Self).map_err(|_| IdError::new("object id", "is not a UUID", text))
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| IdError::new("object id", "is not a UUID", text))
     }
 }
 
 /// A key's id in the envelope: the first 16 bytes of a hash over algorithm and public key. 32 hex digits as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
 pub struct KeyId(pub [u8; 16]);
+
+impl JsonSchema for KeyId {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyId".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text_schema(
+            &["A key's id in the envelope: 16 bytes of a hash over algorithm and public key."],
+            json!({ "pattern": "^[0-9a-fA-F]{32}$" }),
+        )
+    }
+}
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -283,12 +327,20 @@ impl Partition {
     pub const COUNT: u8 = 64;
     /// The partition of one key.
     pub fn of(tenant: &TenantName, bucket: &BucketName, key: &ObjectKey) -> Self {
-        let hash = hash_fields(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes(), key.as_str().as_bytes()]);
+        let hash = hash_fields(&[
+            tenant.as_str().as_bytes(),
+            bucket.as_str().as_bytes(),
+            key.as_str().as_bytes(),
+        ]);
         Self(hash[0] % Self::COUNT)
     }
     /// Checks a number below [`Self::COUNT`].
     pub fn new(number: u8) -> Result<Self, IdError> {
-        if number < Self::COUNT { Ok(Self(number)) } else { Err(IdError::new("partition", "is 0 to 63", &number.to_string())) }
+        if number < Self::COUNT {
+            Ok(Self(number))
+        } else {
+            Err(IdError::new("partition", "is 0 to 63", &number.to_string()))
+        }
     }
 }
 impl fmt::Display for Partition {

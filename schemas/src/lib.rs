@@ -11,9 +11,11 @@ pub mod done;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod generate;
 pub mod ids;
 pub mod object;
 pub mod plan;
+pub mod query;
 pub mod result;
 pub mod timestamp;
 
@@ -29,5 +31,6 @@ pub use ids::{
 };
 pub use object::{ObjectRef, Origin};
 pub use plan::Plan;
+pub use query::ObjectState;
 pub use result::{Artefact, Outcome, ResultEvent, SealedCopy};
 pub use timestamp::Timestamp;

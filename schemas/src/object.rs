@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::checksum::Checksums;
 use crate::event::Verb;
-use crate::ids::{BucketName, ETag, EventId, ObjectId, ObjectKey, Partition, SourceName, TenantName, VersionId, hash_fields};
+use crate::ids::{
+    BucketName, ETag, EventId, ObjectId, ObjectKey, Partition, SourceName, TenantName, VersionId, hash_fields,
+};
 use crate::timestamp::Timestamp;
 
 /// What identifies an object version at its source, before it has an id of ours.

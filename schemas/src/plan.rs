@@ -21,7 +21,10 @@ impl Plan {
         let mut required: Vec<_> = required.into_iter().collect();
         required.sort();
         required.dedup();
-        Self { required, policy: policy.into() }
+        Self {
+            required,
+            policy: policy.into(),
+        }
     }
     /// 16 hex digits that change when the plan does.
     pub fn hash(&self) -> String {

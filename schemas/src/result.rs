@@ -44,11 +44,14 @@ impl fmt::Display for Outcome {
 impl FromStr for Outcome {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        [Outcome::Done, Outcome::Superseded, Outcome::Dead].into_iter().find(|o| o.as_str() == text).ok_or_else(|| IdError {
-            kind: "outcome",
-            reason: "is done, superseded or dead",
-            text: text.chars().take(80).collect(),
-        })
+        [Outcome::Done, Outcome::Superseded, Outcome::Dead]
+            .into_iter()
+            .find(|o| o.as_str() == text)
+            .ok_or_else(|| IdError {
+                kind: "outcome",
+                reason: "is done, superseded or dead",
+                text: text.chars().take(80).collect(),
+            })
     }
 }
 

@@ -1,20 +1,33 @@
 //! Time on the wire: RFC 3339 in UTC with milliseconds.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::ids::IdError;
+use crate::ids::{IdError, text_schema};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Its text is RFC 3339 with three decimals and `Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
 pub struct Timestamp(i64);
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text_schema(
+            &["RFC 3339 in UTC; written with three decimals and `Z`."],
+            json!({ "format": "date-time" }),
+        )
+    }
+}
 
 impl Timestamp {
     /// From Unix milliseconds. Values outside the years 0000 to 9999 are brought to the nearest bound.
@@ -36,7 +49,9 @@ impl Timestamp {
 
 impl From<OffsetDateTime> for Timestamp {
     fn from(at: OffsetDateTime) -> Self {
-        Self::from_unix_millis((at.unix_timestamp_nanos() / 1_000_000) as i64)
+        // Downwards also before 1970, so that cutting decimals never moves a time forward.
+        let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
+        Self::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 }
 
@@ -66,11 +81,13 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        OffsetDateTime::parse(text, &Rfc3339).map(Self::from).map_err(|_| IdError {
-            kind: "time",
-            reason: "is not RFC 3339",
-            text: text.chars().take(80).collect(),
-        })
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(Self::from)
+            .map_err(|_| IdError {
+                kind: "time",
+                reason: "is not RFC 3339",
+                text: text.chars().take(80).collect(),
+            })
     }
 }
 

@@ -1,1 +1,11 @@
-//! End-to-end tests, the demo and the benches.
+//! What the end-to-end tests and the demo share: a running instance of the real program, and stock clients for it.
+//!
+//! Nothing here is in the tested process: the instance is `target/<profile>/cofferdam up` as a child, its S3 is reached with aws-sdk-s3, its NATS with async-nats,
+//! its rows with SQLite, as any user's program would.
+
+pub mod clients;
+pub mod instance;
+pub mod tools;
+
+pub use clients::{Feed, Tenant, s3_client};
+pub use instance::{Instance, RunFile, Settings};

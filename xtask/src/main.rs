@@ -1,2 +1,77 @@
-//! Set-up and everyday commands.
-fn main() {}
+//! Everyday commands: `cargo xtask <command>`. Needs cargo, and for some commands Python with pip; nothing is
+//! installed outside `target/`.
+
+// Everything here runs on threads of its own; there is no runtime to stop.
+#![allow(clippy::disallowed_methods)]
+
+mod checks;
+mod count;
+mod nats;
+mod parts;
+mod run;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use run::Outcome;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  demo                    build, start everything, send the sample documents through, print what happened, stop
+  up [--data DIR] [...]   build, start everything and keep it running; other arguments go to `cofferdam up`
+  test [FILTER]           all tests; with a filter those whose name contains it
+       [--only PART]      one part only: rust, python
+  fetch-nats              fetch the pinned nats-server and print where it is
+  ci fmt|clippy|docs|clean
+                          one check of the continuous integration (.ci/run runs all)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match (command.as_deref(), rest.as_slice()) {
+        (None | Some("help" | "-h" | "--help"), _) => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        (Some("demo"), rest) => start(&["cofferdam-demo"], rest),
+        (Some("up"), rest) => start(&["cofferdam", "up"], rest),
+        (Some("test"), rest) => test::Request::parse(rest).and_then(|request| test::all(&request)),
+        (Some("fetch-nats"), []) => nats::server().map(|path| {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }),
+        (Some("ci"), [check]) => checks::run(check),
+        (Some(other), _) => Err(format!(
+            "`{other}` with these arguments is not a command; `cargo xtask` lists them"
+        )),
+    };
+    outcome.unwrap_or_else(|message| {
+        eprintln!("xtask: {message}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds, then becomes the program: signals reach it directly, and its exit code is ours.
+fn start(program: &[&str], rest: &[String]) -> Outcome<ExitCode> {
+    let server = nats::server()?;
+    run::build()?;
+    let mut command = std::process::Command::new(run::target().join("debug").join(program[0]));
+    command
+        .args(&program[1..])
+        .args(after_separator(rest))
+        .env("COFFERDAM_NATS_SERVER", server);
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    Err(format!("cannot run {}: {error}", command.get_program().display()))
+}
+
+/// `cargo xtask up -- --data X` and `cargo xtask up --data X` mean the same.
+fn after_separator(rest: &[String]) -> &[String] {
+    match rest {
+        [first, rest @ ..] if first == "--" => rest,
+        rest => rest,
+    }
+}

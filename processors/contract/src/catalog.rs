@@ -3,41 +3,7 @@
 use async_trait::async_trait;
 use cofferdam_schemas::{ObjectId, ObjectRef, SealedCopy, Selector, TenantName, Timestamp, Verdict};
 
-/// Where an object version is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ObjectState {
-    /// Accepted, not all results are in.
-    Open,
-    /// Final: done.
-    Done,
-    /// Final: sealed and not to be given out.
-    Quarantined,
-    /// Final: gone or replaced at its source.
-    Superseded,
-    /// A required processor gave up; a dead-letter entry waits for a person.
-    Dead,
-    /// Deleted by command.
-    Deleted,
-}
-
-impl ObjectState {
-    /// The word in rows and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ObjectState::Open => "open",
-            ObjectState::Done => "done",
-            ObjectState::Quarantined => "quarantined",
-            ObjectState::Superseded => "superseded",
-            ObjectState::Dead => "dead",
-            ObjectState::Deleted => "deleted",
-        }
-    }
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        use ObjectState::{Dead, Deleted, Done, Open, Quarantined, Superseded};
-        [Open, Done, Quarantined, Superseded, Dead, Deleted].into_iter().find(|s| s.as_str() == text)
-    }
-}
+pub use cofferdam_schemas::ObjectState;
 
 /// What the catalog knows about an object version.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,7 +17,10 @@ pub struct Document {
 impl Document {
     /// The object an event speaks of, in its landing store.
     pub fn new(store: Arc<dyn ObjectStore>, object: &ObjectRef) -> Self {
-        Self { store, at: Locator::from(object) }
+        Self {
+            store,
+            at: Locator::from(object),
+        }
     }
 
     /// What the store says about it now.

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use cofferdam_schemas::{IdError, ProcessorName};
 use futures::future::BoxFuture;
 
+use crate::Processor;
 use crate::command::CommandHandler;
 use crate::deps::Deps;
 use crate::document::Document;
 use crate::error::{ConfigErrors, ConfigProblem, ProcessError, StartError};
 use crate::job::{Conclusion, Job};
-use crate::Processor;
+use crate::telemetry::Instruments;
 
 /// A started processor of any type.
 #[async_trait]
@@ -29,6 +30,7 @@ pub trait AnyProcessor: Send + Sync + 'static {
 struct Erased<P> {
     name: ProcessorName,
     processor: Arc<P>,
+    instruments: Instruments,
 }
 
 #[async_trait]
@@ -40,7 +42,9 @@ impl<P: Processor> AnyProcessor for Erased<P> {
         P::VERSION
     }
     async fn process(&self, job: &Job, document: Document) -> Result<Conclusion, ProcessError> {
-        self.processor.process(job, document).await
+        self.instruments
+            .observe(job, self.processor.process(job, document))
+            .await
     }
     fn commands(&self) -> Vec<Arc<dyn CommandHandler>> {
         self.processor.commands()
@@ -68,9 +72,12 @@ impl Registration {
     pub fn of<P: Processor>(verbs: &'static [&'static str]) -> Result<Self, IdError> {
         fn read<P: Processor>(table: toml::Table) -> Result<P::Plan, ConfigErrors> {
             let key = format!("processors.{}", P::NAME);
-            let config: P::Config = toml::Value::Table(table)
-                .try_into()
-                .map_err(|e: toml::de::Error| ConfigErrors(vec![ConfigProblem { key, message: e.message().to_owned() }]))?;
+            let config: P::Config = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
+                ConfigErrors(vec![ConfigProblem {
+                    key,
+                    message: e.message().to_owned(),
+                }])
+            })?;
             P::plan(config)
         }
         Ok(Self {
@@ -82,7 +89,12 @@ impl Registration {
                 Box::pin(async move {
                     let plan = read::<P>(table).map_err(StartError::Config)?;
                     let processor = Arc::new(P::start(plan, &deps).await?);
-                    Ok(Arc::new(Erased { name, processor }) as Arc<dyn AnyProcessor>)
+                    let instruments = Instruments::new(&name, P::VERSION);
+                    Ok(Arc::new(Erased {
+                        name,
+                        processor,
+                        instruments,
+                    }) as Arc<dyn AnyProcessor>)
                 })
             },
         })

@@ -66,7 +66,10 @@ pub enum ProcessError {
 impl ProcessError {
     /// A document that cannot be processed for good.
     pub fn reject(code: ErrorCode, reason: impl Into<String>) -> Self {
-        Self::Unprocessable { reason: reason.into(), code }
+        Self::Unprocessable {
+            reason: reason.into(),
+            code,
+        }
     }
 
     /// What the shell does about it.
@@ -74,9 +77,13 @@ impl ProcessError {
         match self {
             Self::Document(source) => match source {
                 ObjectError::NotFound { .. } | ObjectError::PreconditionFailed { .. } => ErrorClass::Superseded,
-                ObjectError::InvalidRange { .. } | ObjectError::TooLarge { .. } | ObjectError::Corrupt { .. } => ErrorClass::Reject,
+                ObjectError::InvalidRange { .. } | ObjectError::TooLarge { .. } | ObjectError::Corrupt { .. } => {
+                    ErrorClass::Reject
+                }
                 ObjectError::InvalidRequest { .. } => ErrorClass::Reject,
-                ObjectError::AccessDenied { .. } | ObjectError::Full { .. } | ObjectError::Unavailable { .. } => ErrorClass::Retry,
+                ObjectError::AccessDenied { .. } | ObjectError::Full { .. } | ObjectError::Unavailable { .. } => {
+                    ErrorClass::Retry
+                }
             },
             Self::Store { .. } | Self::Dependency { .. } | Self::Cancelled => ErrorClass::Retry,
             Self::Unprocessable { .. } => ErrorClass::Reject,
@@ -87,11 +94,16 @@ impl ProcessError {
     /// The code users see.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Document(ObjectError::NotFound { .. } | ObjectError::PreconditionFailed { .. }) => ErrorCode::NotFound,
+            Self::Document(ObjectError::NotFound { .. } | ObjectError::PreconditionFailed { .. }) => {
+                ErrorCode::NotFound
+            }
             Self::Document(ObjectError::Corrupt { .. }) => ErrorCode::Damaged,
             Self::Document(ObjectError::TooLarge { .. }) => ErrorCode::LimitExceeded,
             Self::Document(_) | Self::Dependency { .. } | Self::Cancelled => ErrorCode::Unavailable,
-            Self::Store { source: ObjectError::Full { .. }, .. } => ErrorCode::Backpressure,
+            Self::Store {
+                source: ObjectError::Full { .. },
+                ..
+            } => ErrorCode::Backpressure,
             Self::Store { .. } => ErrorCode::Unavailable,
             Self::Unprocessable { code, .. } => *code,
             Self::Internal { .. } => ErrorCode::Internal,
@@ -101,7 +113,10 @@ impl ProcessError {
 
 impl From<CatalogError> for ProcessError {
     fn from(source: CatalogError) -> Self {
-        Self::Dependency { what: "catalog", source: Box::new(source) }
+        Self::Dependency {
+            what: "catalog",
+            source: Box::new(source),
+        }
     }
 }
 
@@ -145,4 +160,3 @@ pub enum StartError {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
-

@@ -1,8 +1,9 @@
-//! What a processor is: the trait, what a [`Job`] and an [`Outcome`] are, and the battery every processor passes.
+//! What a processor is: the trait, what a [`Job`] and a [`Conclusion`] are, and the battery every processor passes.
 //!
 //! Nothing here names a stream, acknowledges a message or knows a store's client. The shell (`cofferdam-nats`) turns a delivered
 //! event into a [`Job`] and a [`Document`], calls the processor, and turns its answer into a result event, a retry or a dead letter.
 
+#[cfg(any(test, feature = "battery"))]
 pub mod battery;
 mod catalog;
 mod command;
@@ -11,6 +12,7 @@ mod document;
 mod erased;
 mod error;
 mod job;
+pub mod telemetry;
 
 pub use catalog::{Catalog, CatalogError, ObjectRecord, ObjectState};
 pub use command::{CommandHandler, CommandJob};

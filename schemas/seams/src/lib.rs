@@ -4,6 +4,7 @@
 //! know neither. [`memory::MemoryStore`] is for tests of code above the trait.
 
 mod clock;
+pub mod conformance;
 pub mod memory;
 mod objects;
 

@@ -14,7 +14,9 @@ use bytes::{Bytes, BytesMut};
 use cofferdam_schemas::{BucketName, Checksums, ETag, Timestamp};
 use futures::StreamExt;
 
-use crate::objects::{ByteStream, Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, PutOptions, Upload};
+use crate::objects::{
+    ByteStream, Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, PutOptions, Upload,
+};
 
 type Objects = BTreeMap<(BucketName, String), (ObjectMeta, Bytes)>;
 
@@ -38,7 +40,9 @@ impl MemoryStore {
     }
 
     fn check(&self) -> Result<(), ObjectError> {
-        let failing = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        let failing = self
+            .failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         match failing {
             Ok(_) => Err(ObjectError::unavailable("told to fail")),
             Err(_) => Ok(()),
@@ -73,9 +77,12 @@ impl ObjectStore for MemoryStore {
         let (meta, body) = self.find(at)?;
         let range = range.unwrap_or(0..meta.size);
         if range.start >= meta.size && range.start > 0 {
-            return Err(ObjectError::InvalidRange { start: range.start, size: meta.size });
+            return Err(ObjectError::InvalidRange {
+                start: range.start,
+                size: meta.size,
+            });
         }
-        let range = range.start..range.end.min(meta.size);
+        let range = range.start..range.end.clamp(range.start, meta.size);
         let part = body.slice(range.start as usize..range.end as usize);
         let chunks: Vec<_> = part.chunks(64 * 1024).map(|c| Ok(part.slice_ref(c))).collect();
         let stream: ByteStream = futures::stream::iter(chunks).boxed();
@@ -84,23 +91,45 @@ impl ObjectStore for MemoryStore {
 
     async fn upload(&self, at: &Locator, options: PutOptions) -> Result<Box<dyn Upload>, ObjectError> {
         self.check()?;
-        Ok(Box::new(MemoryUpload { store: self.clone(), at: at.clone(), options, tail: BytesMut::new() }))
+        Ok(Box::new(MemoryUpload {
+            store: self.clone(),
+            at: at.clone(),
+            options,
+            tail: BytesMut::new(),
+        }))
     }
 
     async fn delete(&self, at: &Locator) -> Result<(), ObjectError> {
-        self.check()?;
+        match self.find(at) {
+            Ok(_) => {}
+            Err(ObjectError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
         self.with(|objects| objects.remove(&(at.bucket.clone(), at.key.as_str().to_owned())));
         Ok(())
     }
 
-    async fn list(&self, bucket: &BucketName, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Listed>, ObjectError> {
+    async fn list(
+        &self,
+        bucket: &BucketName,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, ObjectError> {
         self.check()?;
         Ok(self.with(|objects| {
-            let here = objects.iter().filter(|((b, key), _)| b == bucket && key.starts_with(prefix));
+            let here = objects
+                .iter()
+                .filter(|((b, key), _)| b == bucket && key.starts_with(prefix));
             let behind = here.filter(|((_, key), _)| after.is_none_or(|after| key.as_str() > after));
             let rows = behind.filter_map(|((_, key), (meta, _))| {
                 let key = cofferdam_schemas::ObjectKey::new(key.clone()).ok()?;
-                Some(Listed { key, size: meta.size, etag: meta.etag.clone(), last_modified: meta.last_modified })
+                Some(Listed {
+                    key,
+                    size: meta.size,
+                    etag: meta.etag.clone(),
+                    last_modified: meta.last_modified,
+                })
             });
             rows.take(limit).collect()
         }))
@@ -134,7 +163,9 @@ impl Upload for MemoryUpload {
     async fn finish(self: Box<Self>, head: Bytes) -> Result<ObjectMeta, ObjectError> {
         self.store.check()?;
         if head.len() as u64 != self.options.reserve_head {
-            return Err(ObjectError::InvalidRequest { reason: "head is not as long as reserved".into() });
+            return Err(ObjectError::InvalidRequest {
+                reason: "head is not as long as reserved".into(),
+            });
         }
         let mut body = BytesMut::from(&head[..]);
         body.extend_from_slice(&self.tail);
@@ -160,4 +191,27 @@ impl Upload for MemoryUpload {
     }
 
     async fn abort(self: Box<Self>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn make() -> (Arc<MemoryStore>, BucketName, ()) {
+        (Arc::new(MemoryStore::new()), BucketName::new("bucket").unwrap(), ())
+    }
+    crate::object_store_conformance!(make);
+
+    #[tokio::test]
+    async fn fails_when_told_to() {
+        let (store, bucket, ()) = make().await;
+        store.fail_next(2);
+        for _ in 0..2 {
+            assert!(matches!(
+                store.list(&bucket, "", None, 1).await,
+                Err(ObjectError::Unavailable { .. })
+            ));
+        }
+        assert!(store.list(&bucket, "", None, 1).await.is_ok());
+    }
 }

@@ -1,0 +1,247 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Drop a file; it is sealed, checked and recorded, every step is an event, and it comes back.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration file. Without it: `cofferdam.toml` here if there is one, else the defaults.
+    #[arg(long, short, global = true, env = "COFFERDAM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory of the instance to start or to talk to.
+    #[arg(long, global = true, env = "COFFERDAM_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Print JSON instead of text: one value, or one line an item.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything in one process tree and keep it running.
+    Up(Up),
+    /// Run one service over a NATS server that is already there.
+    Run(Run),
+    /// Upload files and follow each to its end.
+    Put(Put),
+    /// Bring a document back.
+    Get(Get),
+    /// List documents, newest first.
+    Ls(Ls),
+    /// Delete a document: its sealed copy, and the landing copy if it is still there.
+    Rm(Rm),
+    /// Show what happens, as it happens.
+    Watch(Watch),
+    /// Show one document's way through.
+    Status(Status),
+    /// Show or export the keys.
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Check or show the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Look at and replay what could not be processed.
+    Dlq {
+        #[command(subcommand)]
+        command: Dlq,
+    },
+    /// Ask an instance whether it is ready; exits 0 or 69.
+    Health,
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Leave these services to other processes (`cofferdam run …`), separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "SERVICE")]
+    pub without: Vec<String>,
+    /// Say nothing but errors; `run.json` tells the rest.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The service: a processor's name, or one of provision, normalise, gateway, join, sink, query, dlq.
+    pub service: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Put {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The key, for a single file; otherwise the file's name is the key.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The landing bucket.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// The media type to declare.
+    #[arg(long)]
+    pub content_type: Option<String>,
+    /// Do not wait for the end.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Give up waiting after so many seconds.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+/// Names one document.
+#[derive(Debug, Clone, Args)]
+pub struct Name {
+    /// The key as it was dropped, or the object id.
+    #[arg(value_name = "KEY|ID")]
+    pub name: String,
+    /// The landing bucket, where a key stands in several.
+    #[arg(long)]
+    pub bucket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    #[command(flatten)]
+    pub name: Name,
+    /// Where to write it; `-` for standard output. Without it: the key's last part, here.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only these bytes: `START-END` (END included, as in HTTP), `START-` or `-LAST`.
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    pub range: Option<String>,
+    /// Overwrite the output file if it exists.
+    #[arg(long, short)]
+    pub force: bool,
+    /// Print the link instead of fetching.
+    #[arg(long)]
+    pub link: bool,
+    /// Seconds until the link expires (60 to 604800).
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    pub expires: u32,
+    /// Give up waiting after so many seconds.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// Only keys that begin so.
+    pub prefix: Option<String>,
+    /// Only this state: open, done, quarantined, superseded, dead, deleted.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// How many at most; 0 for all.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Rm {
+    #[command(flatten)]
+    pub name: Name,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Only events whose subject begins so, for example `validate` or `done`.
+    pub filter: Option<String>,
+    /// Stop after so many events.
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub name: Name,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Key ids and recipients (public).
+    Show {
+        /// Whole recipients instead of their beginnings.
+        #[arg(long)]
+        full: bool,
+    },
+    /// The secret identities, so that sealed objects can be opened without Cofferdam. Asks first.
+    Export {
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Which key.
+        #[arg(long, value_enum, default_value_t = ExportKey::Tenant)]
+        key: ExportKey,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Write to this file (mode 0600, must not exist) instead of standard output.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportKey {
+    /// The tenant's own key.
+    Tenant,
+    /// The tenant's recovery key.
+    Recovery,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read it and report every problem; exits 0 or 78.
+    Check,
+    /// Print what is in force.
+    Show {
+        /// Say where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List dead letters.
+    Ls {
+        /// Exit 3 if there is any.
+        #[arg(long)]
+        fail_if_any: bool,
+    },
+    /// Show one, with its message.
+    Show {
+        /// Its number in the list.
+        seq: u64,
+    },
+    /// Publish messages again.
+    Replay {
+        /// Their numbers; none with `--all`.
+        seq: Vec<u64>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
+}

@@ -1,0 +1,97 @@
+//! Reading, checking and showing the configuration.
+
+mod origin;
+mod plan;
+mod raw;
+
+pub use origin::show;
+pub use plan::Plan;
+pub use raw::{Landing as LandingBucket, LogFormat, Raw, RetirePolicy, S3Store, Sync};
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use cofferdam_processor::{ConfigProblem, Registration};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+
+use crate::args::Global;
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "cofferdam.toml";
+
+/// Every problem found in the configuration.
+#[derive(Debug)]
+pub struct Problems {
+    /// The file, if one was read.
+    pub file: Option<PathBuf>,
+    /// The problems.
+    pub problems: Vec<ConfigProblem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_deref().map_or_else(|| "defaults and environment".into(), Path::to_string_lossy);
+        write!(f, "configuration is not valid ({file})")?;
+        for problem in &self.problems {
+            write!(f, "\n  {}: {}", problem.key, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// What is layered: defaults, file, environment, flags.
+pub fn layers(global: &Global) -> Result<(Figment, Option<PathBuf>), Problems> {
+    let file = match &global.config {
+        Some(file) if !file.is_file() => {
+            let problem = ConfigProblem { key: "--config".into(), message: format!("no such file: {}", file.display()) };
+            return Err(Problems { file: None, problems: vec![problem] });
+        }
+        Some(file) => Some(file.clone()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
+    };
+    let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+    if let Some(file) = &file {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(Env::prefixed("COFFERDAM__").split("__"));
+    if let Some(data) = &global.data {
+        figment = figment.merge(Serialized::default("data_dir", data));
+    }
+    Ok((figment, file))
+}
+
+/// Reads and checks it all; reports every problem that can be told at once.
+pub fn load(global: &Global, processors: &[Registration]) -> Result<Plan, Problems> {
+    let (figment, file) = layers(global)?;
+    let raw: Raw = figment.extract().map_err(|error| Problems {
+        file: file.clone(),
+        problems: error.into_iter().map(|error| problem(&error)).collect(),
+    })?;
+    Plan::check(raw, processors).map_err(|problems| Problems { file, problems })
+}
+
+/// One of figment's errors in our words, with a suggestion for a mistyped key.
+fn problem(error: &figment::Error) -> ConfigProblem {
+    use figment::error::Kind;
+    let path = error.path.join(".");
+    let origin = error.metadata.as_ref().map(|metadata| format!(" (in {})", metadata.name)).unwrap_or_default();
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            let key = if path.is_empty() || path == *name || path.ends_with(&format!(".{name}")) { path.clone() } else { format!("{path}.{name}") };
+            let key = if key.is_empty() { name.clone() } else { key };
+            let near = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+            let advice = match near {
+                Some((distance, known)) if distance <= 1 + name.len() / 3 => format!("did you mean `{known}`?"),
+                _ => format!("known keys here: {}", known.join(", ")),
+            };
+            ConfigProblem { key, message: format!("unknown key{origin}; {advice}") }
+        }
+        kind => ConfigProblem { key: if path.is_empty() { "(file)".into() } else { path }, message: format!("{kind}{origin}") },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The bucket as its users meet it: over HTTP with the AWS SDK and with raw requests, and in process.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod access;
+mod checksums;
+mod conditions;
+mod faults;
+mod ledger;
+mod listing;
+mod multipart;
+mod objects;
+mod presign;
+mod robust;
+mod store;
+mod support;
+mod versions;

@@ -1,0 +1,11 @@
+//! The crate against a real nats-server: `COFFERDAM_NATS_SERVER`, or `nats-server` on the path. Without one every test
+//! says so and passes.
+
+mod bus;
+mod dead_letters;
+mod harness;
+mod provisioning;
+mod roles;
+mod sinks;
+mod telemetry;
+mod workers;

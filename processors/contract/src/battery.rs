@@ -1,1 +1,0 @@
-//! The battery every processor passes; see the functions.

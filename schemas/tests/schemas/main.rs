@@ -1,0 +1,10 @@
+//! The wire shapes: ids, times, CloudEvents, completion, and the generated documents.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod cloudevents;
+mod done;
+mod generated;
+mod ids;
+mod objects;
+mod time;

@@ -1,0 +1,6 @@
+//! The sinks against what they really talk to: the embedded bucket's S3 endpoint, and a nats-server.
+
+mod broker;
+mod join;
+mod rows;
+mod s3;

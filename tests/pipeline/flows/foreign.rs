@@ -1,0 +1,101 @@
+//! A foreign store as landing place: an S3 server that is not ours and publishes to our NATS itself.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use cofferdam_tests::{Feed, Settings, s3_client, tools};
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, block_on, noise, start, until};
+
+/// Killed when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Everything that is dropped into versitygw, awkward keys and a multipart upload included, goes through, and its landing copy goes.
+pub fn versitygw(home: &Path) -> anyhow::Result<()> {
+    let program = tools::find("COFFERDAM_VERSITYGW", "versitygw").context("versitygw")?;
+    let port = free_port()?;
+    std::fs::create_dir_all(home.join("gateway/files"))?;
+    let secret = home.join("gateway/secret");
+    std::fs::write(&secret, "gateway-secret\n")?;
+    let config = format!(
+        r#"
+        landing = [
+            {{ bucket = "inbox", tenant = "default" }},
+            {{ bucket = "uploads", tenant = "default", source = "gateway" }},
+        ]
+        [[sources]]
+        name = "gateway"
+        dialect = "versitygw"
+        publishes = true
+        [sources.store]
+        endpoint = "http://127.0.0.1:{port}"
+        access_key_id = "gateway-user"
+        secret_access_key_file = {secret:?}
+        "#
+    );
+    block_on(async {
+        let (instance, tenant) = start(home, Settings { config: Some(config), ..Settings::default() }).await?;
+        let secrets: Value = serde_json::from_slice(&std::fs::read(instance.data().join("secrets.json"))?)?;
+        let (user, password) = ("source_gateway", secrets["nats"]["roles"]["source_gateway"].as_str().context("the source's password in secrets.json")?);
+        let nats = instance.run.nats.url.replacen("nats://", &format!("nats://{user}:{password}@"), 1);
+        let log = std::fs::File::create(home.join("gateway/log"))?;
+        let server = Command::new(program)
+            .args(["--access", "gateway-user", "--secret", "gateway-secret", "--port", &format!("127.0.0.1:{port}")])
+            .args(["--event-nats-url", &nats, "--event-nats-topic", "raw.s3.gateway", "posix"])
+            .arg(home.join("gateway/files"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let _server = Server(server);
+        let s3 = s3_client(&format!("http://127.0.0.1:{port}"), "us-east-1", "gateway-user", "gateway-secret");
+        until("the gateway answers", Duration::from_secs(30), || async { Ok(s3.list_buckets().send().await.is_ok()) }).await?;
+        s3.create_bucket().bucket("uploads").send().await?;
+
+        let feed = Feed::start(&tenant).await?;
+        let mut dropped = Vec::new();
+        for (n, key) in ["plain.txt", "with space+plus.txt", "pct%2Fx.txt", "uni/caf\u{e9} \u{1f512}.bin", "empty.bin"].into_iter().enumerate() {
+            let body = if key == "empty.bin" { Vec::new() } else { noise(n as u64 + 40, 70_000) };
+            let put = s3.put_object().bucket("uploads").key(key).body(body.clone().into()).send().await?;
+            dropped.push((key.to_owned(), put.e_tag().context("etag")?.trim_matches('"').to_owned(), body));
+        }
+        let body = noise(50, 6 << 20);
+        let upload = s3.create_multipart_upload().bucket("uploads").key("multi.bin").send().await?;
+        let id = upload.upload_id().context("upload id")?;
+        let part = s3.upload_part().bucket("uploads").key("multi.bin").upload_id(id).part_number(1).body(body.clone().into()).send().await?;
+        let parts = aws_sdk_s3::types::CompletedPart::builder()
+            .part_number(1)
+            .e_tag(part.e_tag().unwrap_or_default())
+            .set_checksum_crc32(part.checksum_crc32().map(str::to_owned))
+            .build();
+        let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder().parts(parts).build();
+        let done = s3.complete_multipart_upload().bucket("uploads").key("multi.bin").upload_id(id).multipart_upload(parts).send().await?;
+        dropped.push(("multi.bin".to_owned(), done.e_tag().context("etag")?.trim_matches('"').to_owned(), body));
+
+        for (key, etag, body) in &dropped {
+            let heard = feed.done(key, etag, PATIENCE).await?;
+            ensure!(heard.done[0]["state"] == "done" && heard.done[0]["object"]["source"] == "gateway", "{key}: {}", heard.done[0]);
+            let back = tenant.retrieve(json!({"key": key, "bucket": "uploads"}), None).await?;
+            ensure!(back.body[..] == body[..], "{key} came back different");
+        }
+        until("landing copies are retired", PATIENCE, || async {
+            Ok(s3.list_objects_v2().bucket("uploads").send().await?.contents().iter().all(|o| o.size().unwrap_or(0) == 0 && o.key().is_some_and(|k| k.ends_with('/'))))
+        })
+        .await
+    })
+}
