@@ -41,7 +41,12 @@ impl Session {
             .connection_timeout(Duration::from_secs(3))
             .connect(&run.nats.url)
             .await
-            .with_context(|| format!("the instance (pid {}) does not answer at {}: is it still running?", run.pid, run.nats.url))
+            .with_context(|| {
+                format!(
+                    "the instance (pid {}) does not answer at {}: is it still running?",
+                    run.pid, run.nats.url
+                )
+            })
             .map_err(|error| Failure::new(Exit::Unavailable, error))?;
         Ok(Session { run, nats })
     }
@@ -53,18 +58,33 @@ impl Session {
         let answer = match answer {
             Ok(Ok(message)) => message.payload,
             Ok(Err(error)) => {
-                return Err(Failure::new(Exit::Unavailable, anyhow::Error::from(error).context(format!("nobody answers {subject}"))));
+                return Err(Failure::new(
+                    Exit::Unavailable,
+                    anyhow::Error::from(error).context(format!("nobody answers {subject}")),
+                ));
             }
-            Err(_) => return Err(Failure::text(Exit::Unavailable, format!("no answer to {subject} within {} s", ANSWER.as_secs()))),
+            Err(_) => {
+                return Err(Failure::text(
+                    Exit::Unavailable,
+                    format!("no answer to {subject} within {} s", ANSWER.as_secs()),
+                ));
+            }
         };
         if let Ok(error) = serde_json::from_slice::<WireError>(&answer) {
             return Err(refused(&error));
         }
-        serde_json::from_slice(&answer).with_context(|| format!("answer to {subject} cannot be read: is this the same version as the instance?")).map_err(Failure::from)
+        serde_json::from_slice(&answer)
+            .with_context(|| format!("answer to {subject} cannot be read: is this the same version as the instance?"))
+            .map_err(Failure::from)
     }
 
     /// Sends a command and waits for its result.
-    pub async fn command(&self, verb: &str, body: &impl Serialize, patience: Duration) -> Result<CommandResult, Failure> {
+    pub async fn command(
+        &self,
+        verb: &str,
+        body: &impl Serialize,
+        patience: Duration,
+    ) -> Result<CommandResult, Failure> {
         // Subscribed before asking, or a quick result would be missed.
         let mut results = self.nats.subscribe(format!("live.{verb}.>")).await?;
         self.nats.flush().await?;
@@ -78,13 +98,27 @@ impl Session {
             }
             None
         };
-        let result = tokio::time::timeout(patience, waiting).await.ok().flatten().ok_or_else(|| {
-            Failure::text(Exit::Temporary, format!("{verb} {} was accepted but has no result after {} s; it will still be done: ask again", accepted.id, patience.as_secs()))
-        })?;
+        let result = tokio::time::timeout(patience, waiting)
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(|| {
+                Failure::text(
+                    Exit::Temporary,
+                    format!(
+                        "{verb} {} was accepted but has no result after {} s; it will still be done: ask again",
+                        accepted.id,
+                        patience.as_secs()
+                    ),
+                )
+            })?;
         match (&result.outcome, &result.error) {
             (Outcome::Done, _) => Ok(result),
             (_, Some(error)) => Err(refused(error)),
-            (_, None) => Err(Failure::text(Exit::Failure, format!("{verb} {} failed without a reason", result.id))),
+            (_, None) => Err(Failure::text(
+                Exit::Failure,
+                format!("{verb} {} failed without a reason", result.id),
+            )),
         }
     }
 
@@ -93,11 +127,17 @@ impl Session {
         let settings = S3Settings {
             endpoint: Some(self.run.s3.endpoint.clone()),
             region: self.run.s3.region.clone(),
-            credentials: Some((self.run.s3.access_key_id.clone(), self.run.s3.secret_access_key.clone().into())),
+            credentials: Some((
+                self.run.s3.access_key_id.clone(),
+                self.run.s3.secret_access_key.clone().into(),
+            )),
             force_path_style: true,
         };
         let store = S3Store::connect(settings).await?;
-        Ok(Place { store: std::sync::Arc::new(store), bucket: BucketName::new(name)? })
+        Ok(Place {
+            store: std::sync::Arc::new(store),
+            bucket: BucketName::new(name)?,
+        })
     }
 }
 
@@ -105,7 +145,15 @@ impl Session {
 pub fn selector(name: &Name) -> Result<Selector, Failure> {
     let bucket = name.bucket.as_deref().map(BucketName::new).transpose()?;
     Ok(match name.name.parse() {
-        Ok(object) => Selector { object: Some(object), key: None, bucket },
-        Err(_) => Selector { object: None, key: Some(cofferdam_schemas::ObjectKey::new(name.name.clone())?), bucket },
+        Ok(object) => Selector {
+            object: Some(object),
+            key: None,
+            bucket,
+        },
+        Err(_) => Selector {
+            object: None,
+            key: Some(cofferdam_schemas::ObjectKey::new(name.name.clone())?),
+            bucket,
+        },
     })
 }

@@ -35,21 +35,35 @@ pub async fn bind(preferred: SocketAddr) -> anyhow::Result<TcpListener> {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let any = SocketAddr::new(preferred.ip(), 0);
-            TcpListener::bind(any).await.with_context(|| format!("no free port on {}", preferred.ip()))
+            TcpListener::bind(any)
+                .await
+                .with_context(|| format!("no free port on {}", preferred.ip()))
         }
         Err(error) => Err(error).with_context(|| format!("cannot listen on {preferred}")),
     }
 }
 
 /// Serves until `stop`.
-pub async fn serve(listener: TcpListener, registry: prometheus::Registry, checks: Vec<Check>, stop: CancellationToken) -> anyhow::Result<()> {
-    let shared = Arc::new(Shared { registry, checks, stop: stop.clone() });
+pub async fn serve(
+    listener: TcpListener,
+    registry: prometheus::Registry,
+    checks: Vec<Check>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let shared = Arc::new(Shared {
+        registry,
+        checks,
+        stop: stop.clone(),
+    });
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(shared);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.context("health endpoint")
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .context("health endpoint")
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
@@ -58,13 +72,22 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     }
     let probes = shared.checks.iter().map(|check| async {
         let answer = tokio::time::timeout(Duration::from_secs(2), (check.probe)()).await;
-        (check.name, answer.unwrap_or_else(|_| Err("no answer within 2 s".to_owned())))
+        (
+            check.name,
+            answer.unwrap_or_else(|_| Err("no answer within 2 s".to_owned())),
+        )
     });
     let answers = futures::future::join_all(probes).await;
     let all = answers.iter().all(|(_, answer)| answer.is_ok());
-    let rows: serde_json::Map<String, serde_json::Value> =
-        answers.into_iter().map(|(name, answer)| (name.to_owned(), answer.err().unwrap_or_else(|| "ok".to_owned()).into())).collect();
-    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let rows: serde_json::Map<String, serde_json::Value> = answers
+        .into_iter()
+        .map(|(name, answer)| (name.to_owned(), answer.err().unwrap_or_else(|| "ok".to_owned()).into()))
+        .collect();
+    let status = if all {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, axum::Json(serde_json::json!({"ready": all, "checks": rows}))).into_response()
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -104,9 +104,13 @@ impl RunFile {
     pub fn read(data_dir: &Path) -> anyhow::Result<RunFile> {
         let path = Self::path(data_dir);
         let text = std::fs::read(&path).with_context(|| {
-            format!("no running instance in {}: start one with `cofferdam up`, or name its directory with --data", data_dir.display())
+            format!(
+                "no running instance in {}: start one with `cofferdam up`, or name its directory with --data",
+                data_dir.display()
+            )
         })?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is damaged; stop the instance and start it again", path.display()))
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is damaged; stop the instance and start it again", path.display()))
     }
 }
 
@@ -115,7 +119,11 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temporary = path.with_extension("tmp");
     let _ = std::fs::remove_file(&temporary);
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
@@ -127,7 +135,11 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// Makes a directory that only its owner can enter.
 pub fn private_dir(path: &Path) -> anyhow::Result<()> {
     if !path.is_dir() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("cannot make {}", path.display()))?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
     }
     Ok(())
 }
@@ -142,8 +154,16 @@ impl Lock {
     pub fn take(data_dir: &Path) -> anyhow::Result<Lock> {
         private_dir(data_dir)?;
         let path = data_dir.join("lock");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.as_mut().map_err(|error| anyhow::anyhow!("cannot open {}: {error}", path.display()))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        let file = file
+            .as_mut()
+            .map_err(|error| anyhow::anyhow!("cannot open {}: {error}", path.display()))?;
         // SAFETY: flock on a descriptor we own; it has no memory effects.
         let taken = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
         if !taken {
@@ -159,7 +179,9 @@ impl Lock {
         file.rewind()?;
         write!(file, "{}", std::process::id())?;
         file.sync_all()?;
-        Ok(Lock { _file: file.try_clone()? })
+        Ok(Lock {
+            _file: file.try_clone()?,
+        })
     }
 }
 
@@ -186,8 +208,16 @@ impl S3Pair {
         const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let id: [u8; 16] = rand::random();
         let secret: [u8; 40] = rand::random();
-        let text = |bytes: &[u8]| bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect::<String>();
-        Self { access_key_id: format!("CD{}", text(&id)), secret_access_key: text(&secret) }
+        let text = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .map(|b| char::from(LETTERS[usize::from(b % 32)]))
+                .collect::<String>()
+        };
+        Self {
+            access_key_id: format!("CD{}", text(&id)),
+            secret_access_key: text(&secret),
+        }
     }
 }
 
@@ -196,8 +226,16 @@ impl S3Credentials {
     pub fn load_or_create(data_dir: &Path, tenants: &[cofferdam_schemas::TenantName]) -> anyhow::Result<Self> {
         let path = data_dir.join("s3.json");
         let mut all = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged: restore it from a backup, or remove it to get new credentials", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self { operator: S3Pair::random(), tenants: Default::default() },
+            Ok(text) => serde_json::from_slice(&text).with_context(|| {
+                format!(
+                    "{} is damaged: restore it from a backup, or remove it to get new credentials",
+                    path.display()
+                )
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self {
+                operator: S3Pair::random(),
+                tenants: Default::default(),
+            },
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         for tenant in tenants {
@@ -208,13 +246,10 @@ impl S3Credentials {
     }
 }
 
-/// Whether others can read a file that holds secrets.
-pub fn is_private(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 == 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -233,8 +268,18 @@ mod tests {
         let tenant = |name: &str| cofferdam_schemas::TenantName::new(name).expect("valid");
         let first = S3Credentials::load_or_create(dir.path(), &[tenant("a")]).expect("made");
         let second = S3Credentials::load_or_create(dir.path(), &[tenant("a"), tenant("b")]).expect("read");
-        assert_eq!(first.tenants["a"].secret_access_key, second.tenants["a"].secret_access_key);
-        assert_ne!(second.tenants["a"].secret_access_key, second.tenants["b"].secret_access_key);
-        assert!(is_private(&dir.path().join("s3.json")));
+        assert_eq!(
+            first.tenants["a"].secret_access_key,
+            second.tenants["a"].secret_access_key
+        );
+        assert_ne!(
+            second.tenants["a"].secret_access_key,
+            second.tenants["b"].secret_access_key
+        );
+        let mode = std::fs::metadata(dir.path().join("s3.json"))
+            .expect("written")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -82,7 +82,11 @@ fn configuration(global: &Global, processors: &[Registration], command: &ConfigC
             if global.json {
                 json_line(&serde_json::to_value(&plan.raw)?)?;
             } else {
-                let mut table = Table::new(if *origin { &["key", "value", "from"] } else { &["key", "value"] });
+                let mut table = Table::new(if *origin {
+                    &["key", "value", "from"]
+                } else {
+                    &["key", "value"]
+                });
                 for (key, value, from) in rows {
                     table.row([Some(key), Some(value), from].into_iter().flatten());
                 }

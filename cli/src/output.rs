@@ -49,7 +49,11 @@ pub struct Failure {
 impl Failure {
     /// With an exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into(), code: None }
+        Self {
+            exit,
+            error: error.into(),
+            code: None,
+        }
     }
     /// With a text.
     pub fn text(exit: Exit, text: impl Into<String>) -> Self {
@@ -95,8 +99,14 @@ impl From<&WireError> for Exit {
 
 /// A failure out of an error on the wire.
 pub fn refused(error: &WireError) -> Failure {
-    let code = serde_json::to_value(error.code).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-    let mut failure = Failure::text(Exit::from(error), format!("{} ({code}, request {})", error.message, error.request_id));
+    let code = serde_json::to_value(error.code)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let mut failure = Failure::text(
+        Exit::from(error),
+        format!("{} ({code}, request {})", error.message, error.request_id),
+    );
     failure.code = Some(error.code);
     failure
 }
@@ -123,7 +133,10 @@ pub struct Table {
 impl Table {
     /// With these column names.
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
     }
     /// Adds a row. Control characters in cells are shown escaped, so that a key cannot write to the terminal.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -134,7 +147,15 @@ impl Table {
 /// A text with its control characters escaped.
 pub fn printable(text: &str) -> String {
     if text.chars().any(char::is_control) {
-        text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+        text.chars()
+            .flat_map(|c| {
+                if c.is_control() {
+                    c.escape_default().collect::<Vec<_>>()
+                } else {
+                    vec![c]
+                }
+            })
+            .collect()
     } else {
         text.to_owned()
     }
@@ -142,10 +163,18 @@ pub fn printable(text: &str) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = self.head.iter().map(|name| name.trim_start_matches('>').to_owned()).collect();
+        let names: Vec<String> = self
+            .head
+            .iter()
+            .map(|name| name.trim_start_matches('>').to_owned())
+            .collect();
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.chain(names.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells
+                .chain(names.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..names.len()).map(width).collect();
         for row in std::iter::once(&names).chain(&self.rows) {
@@ -185,7 +214,14 @@ mod tests {
 
     #[test]
     fn bytes_are_short() {
-        for (count, expected) in [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_549, "1.5 kB"), (99_960, "100 kB"), (5_368_709_120, "5.4 GB")] {
+        for (count, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (1_549, "1.5 kB"),
+            (99_960, "100 kB"),
+            (5_368_709_120, "5.4 GB"),
+        ] {
             assert_eq!(bytes(count), expected);
         }
     }
@@ -195,6 +231,9 @@ mod tests {
         let mut table = Table::new(&["name", ">size"]);
         table.row(["a\u{1b}[31m".to_owned(), "5".to_owned()]);
         table.row(["longer name here".to_owned(), "12345".to_owned()]);
-        assert_eq!(table.to_string(), "name               size\na\\u{1b}[31m          5\nlonger name here  12345\n");
+        assert_eq!(
+            table.to_string(),
+            "name               size\na\\u{1b}[31m          5\nlonger name here  12345\n"
+        );
     }
 }

@@ -13,6 +13,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
@@ -46,33 +47,67 @@ impl Telemetry {
         // Spans always get ids, so that logs and messages can be correlated; they are exported only when a collector is configured.
         let mut traces = SdkTracerProvider::builder()
             .with_resource(resource.clone())
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))));
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                settings.sample_ratio,
+            ))));
         let registry = prometheus::Registry::new();
-        let scrape = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().context("metrics exporter")?;
+        let scrape = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .build()
+            .context("metrics exporter")?;
         let mut meters = SdkMeterProvider::builder().with_resource(resource).with_reader(scrape);
         if let Some(base) = &settings.otlp_endpoint {
             let base = base.trim_end_matches('/');
-            let spans = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(format!("{base}/v1/traces")).build();
+            let spans = opentelemetry_otlp::SpanExporter::builder()
+                .with_http()
+                .with_endpoint(format!("{base}/v1/traces"))
+                .build();
             traces = traces.with_batch_exporter(spans.context("OTLP span exporter")?);
-            let metrics = opentelemetry_otlp::MetricExporter::builder().with_http().with_endpoint(format!("{base}/v1/metrics")).build();
+            let metrics = opentelemetry_otlp::MetricExporter::builder()
+                .with_http()
+                .with_endpoint(format!("{base}/v1/metrics"))
+                .build();
             meters = meters.with_reader(PeriodicReader::builder(metrics.context("OTLP metric exporter")?).build());
         }
         let (traces, meters) = (traces.build(), meters.build());
         global::set_tracer_provider(traces.clone());
         global::set_meter_provider(meters.clone());
 
-        let filter = EnvFilter::try_new(&plan.raw.log.filter).context("log.filter")?;
+        // Libraries write requests, links and message bodies into their debug logs: whatever the filter says, theirs end at `info`.
+        let quiet = |metadata: &tracing::Metadata<'_>| {
+            metadata.target().starts_with("cofferdam") || *metadata.level() <= tracing::Level::INFO
+        };
+        let quiet = tracing_subscriber::filter::filter_fn(quiet);
+        let filter = EnvFilter::try_new(&plan.raw.log.filter)
+            .context("log.filter")?
+            .and(quiet);
         // The libraries below would otherwise trace their own exports.
         let own = |metadata: &tracing::Metadata<'_>| metadata.target().starts_with("cofferdam");
         let spans = tracing_opentelemetry::layer()
             .with_tracer(traces.tracer("cofferdam"))
             .with_filter(tracing_subscriber::filter::filter_fn(own));
         let log = match plan.raw.log.format {
-            LogFormat::Human => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(filter).boxed(),
-            LogFormat::Json => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(JsonLines).with_filter(filter).boxed(),
+            LogFormat::Human => tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_target(false)
+                .with_filter(filter)
+                .boxed(),
+            LogFormat::Json => tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .event_format(JsonLines)
+                .with_filter(filter)
+                .boxed(),
         };
-        tracing_subscriber::registry().with(spans).with(log).try_init().context("log subscriber")?;
-        Ok(Telemetry { traces, meters, registry })
+        tracing_subscriber::registry()
+            .with(spans)
+            .with(log)
+            .try_init()
+            .context("log subscriber")?;
+        Ok(Telemetry {
+            traces,
+            meters,
+            registry,
+        })
     }
 
     /// Sends what is still held. Blocks for a few seconds at most.
@@ -94,7 +129,12 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &tracing::Event<'_>) -> std::fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
         let mut fields = Fields(serde_json::Map::new());
         event.record(&mut fields);
         let mut line = serde_json::Map::new();

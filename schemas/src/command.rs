@@ -37,7 +37,7 @@ pub struct RetrieveRequest {
     /// First byte wanted; 0 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u64>,
-    /// Byte after the last wanted; the end when absent.
+    /// Byte after the last wanted; the end when absent or behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
     /// Seconds until the link and the outbox object expire: 60 to 604,800; 900 when absent.

@@ -27,23 +27,33 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    Suite,
+)
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 MAGIC = b"SEALED\x00\x01"
 PREFIX_LEN = 20
 CORE_MIN, CORE_MAX = 62, 65536
-RECIPIENTS_MAX = 1 << 20
-SIGNATURE_BLOCK_MAX = 65536
+RECIPIENTS_MIN, RECIPIENTS_MAX = 60, 1 << 20
+SIGNATURE_BLOCK_MIN, SIGNATURE_BLOCK_MAX = 59, 65536
 SUITE = 0x0001
 FLAG_DETACHED, FLAG_ERASABLE = 1, 2
 EXT_CONTEXT, EXT_PRIVATE = 0x0001, 0x0002
-KNOWN_CRITICAL = set()  # 0x8005 (erase token) is critical and not supported here
+EXT_SOURCE, EXT_RETENTION, EXT_ERASE_TOKEN = 0x0003, 0x0004, 0x8005
 ROLES = {1: "tenant", 2: "recovery", 3: "grantee", 4: "service"}
-ALG_XWING = 0x0001
+ALG_XWING, ALG_MLKEM = 0x0001, 0x0003
 BODY_LEN = {0x0001: 1168, 0x0002: 1201, 0x0003: 1136}
-SIG_COMPOSITE = 0x01
-COMPOSITE_PUBLIC, COMPOSITE_SIGNATURE = 1952 + 32, 3309 + 64
+SIG_COMPOSITE, SIG_MLDSA = 0x01, 0x02
+MLDSA_PUBLIC, MLDSA_SIGNATURE = 1952, 3309
+PUBLIC_LEN = {SIG_COMPOSITE: MLDSA_PUBLIC + 32, SIG_MLDSA: MLDSA_PUBLIC}
+SIGNATURE_LEN = {SIG_COMPOSITE: MLDSA_SIGNATURE + 64, SIG_MLDSA: MLDSA_SIGNATURE}
+# What is opened unless the caller allows more (SPEC.md, section 4): stanza and signature algorithms.
+DEFAULT_POLICY = (frozenset({ALG_XWING}), frozenset({SIG_COMPOSITE}))
 PAYLOAD_HEAD, CHUNK, TAG = 56, 16384, 16
 STEP = CHUNK + TAG
 READ = 64 * STEP
@@ -93,26 +103,41 @@ def bech32_decode(text):
 
 
 class Identity:
-    """An X-Wing private key: 32 bytes of seed, expanded with SHAKE-256 into ML-KEM's d || z and the X25519 scalar."""
+    """A recipient's private key."""
 
-    def __init__(self, text):
+    def __init__(self, algorithm, kem, key, public):
+        self.algorithm, self.kem, self.key = algorithm, kem, key
+        self.id = key_id(algorithm, public)
+
+    @classmethod
+    def from_text(cls, text):
+        """From `AGE-SECRET-KEY-PQ-1...`."""
         hrp, seed = bech32_decode(text.strip())
         if hrp != "AGE-SECRET-KEY-PQ-" or len(seed) != 32:
             raise Refused("identity: not an AGE-SECRET-KEY-PQ-1 key of 32 bytes")
+        return cls.x_wing(seed)
+
+    @classmethod
+    def x_wing(cls, seed):
+        """MLKEM768-X25519: SHAKE-256 expands 32 bytes of seed into ML-KEM's d || z and the X25519 scalar."""
         expanded = hashlib.shake_256(seed).digest(96)
         mlkem = MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
         x25519 = X25519PrivateKey.from_private_bytes(expanded[64:])
-        self.key = MLKEM768X25519PrivateKey(mlkem, x25519)
         public = mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
-        self.id = key_id(ALG_XWING, public)
+        return cls(ALG_XWING, KEM.MLKEM768_X25519, MLKEM768X25519PrivateKey(mlkem, x25519), public)
+
+    @classmethod
+    def ml_kem(cls, seed):
+        """ML-KEM-768 alone: 64 bytes d || z."""
+        key = MLKEM768PrivateKey.from_seed_bytes(seed)
+        return cls(ALG_MLKEM, KEM.MLKEM768, key, key.public_key().public_bytes_raw())
 
     def unwrap(self, stanza, header):
         info = b"SEALED/v1 wrap\x00" + bytes([stanza["role"]]) + stanza["id"] + header
-        suite = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-        dek = suite.decrypt(stanza["body"], self.key, info)
-        if len(dek) != 32:
-            raise Refused("step 4: data key has a wrong length")
-        return dek
+        try:
+            return Suite(self.kem, KDF.HKDF_SHA256, AEAD.AES_256_GCM).decrypt(stanza["body"], self.key, info)
+        except (InvalidTag, ValueError):
+            raise Refused("step 4: stanza does not open") from None
 
 
 def key_id(algorithm, public):
@@ -159,18 +184,47 @@ def parse_core(core):
         raise Refused("step 1: bytes after the extensions")
     if fields["suite"] != SUITE:
         raise Refused(f"step 1: suite {fields['suite']:#06x} is not known")
-    if fields["flags"]:
-        raise Refused(f"step 1: flags {fields['flags']:#06x} are not supported")
+    if fields["flags"] & ~(FLAG_DETACHED | FLAG_ERASABLE):
+        raise Refused(f"step 1: flags {fields['flags']:#06x} are not known")
     found, before = {}, -1
     while extensions.at < len(extensions.data):
         kind, value = extensions.number(2), extensions.take(extensions.number(2))
         if kind <= before:
             raise Refused("step 1: extensions are not strictly ascending")
-        if kind & 0x8000 and kind not in KNOWN_CRITICAL:
+        if kind & 0x8000 and kind != EXT_ERASE_TOKEN:
             raise Refused(f"step 1: critical extension {kind:#06x} is not known")
+        check_extension(kind, value)
         found[kind], before = value, kind
+    if bool(fields["flags"] & FLAG_ERASABLE) != (EXT_ERASE_TOKEN in found):
+        raise Refused("step 1: erasable without erase token, or the other way round")
+    if fields["flags"] & FLAG_ERASABLE:
+        raise Refused("step 1: erasable objects are not supported")
     fields["extensions"] = found
     return fields
+
+
+def check_extension(kind, value):
+    right = {
+        EXT_CONTEXT: lambda: context(value) is not None,
+        EXT_PRIVATE: lambda: len(value) >= TAG,
+        EXT_SOURCE: lambda: len(value) == 32,
+        EXT_RETENTION: lambda: 1 <= len(value) <= 64 and all(0x21 <= b <= 0x7E for b in value),
+        EXT_ERASE_TOKEN: lambda: len(value) == 16,
+    }
+    if not right.get(kind, lambda: True)():
+        raise Refused(f"step 1: extension {kind:#06x} is malformed")
+
+
+def context(value):
+    """The public context: key 00 value, joined by 00; None if it is malformed."""
+    try:
+        parts = value.decode().split("\0")
+    except UnicodeDecodeError:
+        return None
+    keys = [key.encode() for key in parts[::2]]
+    if len(parts) % 2 or not all(keys) or any(a >= b for a, b in zip(keys, keys[1:])):
+        return None
+    return dict(zip(parts[::2], parts[1::2]))
 
 
 def parse_recipients(block):
@@ -189,28 +243,38 @@ def parse_recipients(block):
         stanzas.append({"role": role, "alg": algorithm, "id": identifier, "body": body})
     if cursor.rest():
         raise Refused("step 1: bytes after the last stanza")
+    if len({(s["role"], s["alg"], s["id"]) for s in stanzas}) != count:
+        raise Refused("step 1: a stanza comes twice")
     return stanzas, block[:-32], block[-32:]
 
 
 def parse_signature(block):
     cursor = Cursor(block, "signature block")
     fields = {"alg": cursor.number(1), "signer": cursor.take(16)}
-    cursor.take(cursor.number(2))  # certificate: not used, the signer's key comes from whoever opens
+    fields["certificate"] = cursor.take(cursor.number(2))
     fields["payload_len"] = cursor.number(8)
     fields["payload_root"] = cursor.take(32)
     fields["signature"] = cursor.rest()
-    if fields["alg"] != SIG_COMPOSITE or len(fields["signature"]) != COMPOSITE_SIGNATURE:
-        raise Refused("step 1: signature is not ML-DSA-65 with Ed25519")
+    if len(fields["signature"]) != SIGNATURE_LEN.get(fields["alg"]):
+        raise Refused("step 1: signature algorithm is not known, or the signature has a wrong length")
+    body = fields["payload_len"] - PAYLOAD_HEAD
+    if body < 0 or body % STEP < TAG or body // STEP >= 1 << 38:
+        raise Refused("step 1: no document has a payload of this length")
     return fields
 
 
-def verify_composite(public, statement, signature):
-    """draft-ietf-lamps-pq-composite-sigs-19, MLDSA65-Ed25519-SHA512. Both halves must hold."""
-    label, context = b"COMPSIG-MLDSA65-Ed25519-SHA512", b"SEALED/v1 origin"
-    message = b"CompositeAlgorithmSignatures2025" + label + bytes([len(context)]) + context + hashlib.sha512(statement).digest()
+def verify(algorithm, public, statement, signature):
+    """Composite as in draft-ietf-lamps-pq-composite-sigs-19, MLDSA65-Ed25519-SHA512: both halves must hold; or ML-DSA-65 alone."""
+    label, origin = b"COMPSIG-MLDSA65-Ed25519-SHA512", b"SEALED/v1 origin"
+    ml_dsa = MLDSA65PublicKey.from_public_bytes(public[:MLDSA_PUBLIC])
     try:
-        MLDSA65PublicKey.from_public_bytes(public[:1952]).verify(signature[:3309], message, label)
-        Ed25519PublicKey.from_public_bytes(public[1952:]).verify(signature[3309:], message)
+        if algorithm == SIG_MLDSA:
+            ml_dsa.verify(signature, statement, origin)
+            return
+        message = b"CompositeAlgorithmSignatures2025" + label + bytes([len(origin)]) + origin
+        message += hashlib.sha512(statement).digest()
+        ml_dsa.verify(signature[:MLDSA_SIGNATURE], message, label)
+        Ed25519PublicKey.from_public_bytes(public[MLDSA_PUBLIC:]).verify(signature[MLDSA_SIGNATURE:], message)
     except InvalidSignature:
         raise Refused("step 2: signature is wrong") from None
 
@@ -221,33 +285,45 @@ def verify_composite(public, statement, signature):
 class Opened:
     """A sealed object up to step 6, in the one order of SPEC.md."""
 
-    def __init__(self, file, identities, signers, tenant=None, object_id=None):
+    def __init__(self, file, identities, signers, tenant=None, object_id=None, detached=None, policy=DEFAULT_POLICY):
+        stanza_algorithms, signature_algorithms = policy
         # 1. Parse.
         prefix = file.read(PREFIX_LEN)
         if len(prefix) < PREFIX_LEN or prefix[:8] != MAGIC:
             raise Refused("step 1: not a sealed object of version 1")
         core_len, recipients_len, signature_len = struct.unpack(">III", prefix[8:])
-        if not CORE_MIN <= core_len <= CORE_MAX or recipients_len > RECIPIENTS_MAX or signature_len > SIGNATURE_BLOCK_MAX:
+        if not CORE_MIN <= core_len <= CORE_MAX or not RECIPIENTS_MIN <= recipients_len <= RECIPIENTS_MAX:
+            raise Refused("step 1: a length is out of bounds")
+        if signature_len and not SIGNATURE_BLOCK_MIN <= signature_len <= SIGNATURE_BLOCK_MAX:
             raise Refused("step 1: a length is out of bounds")
         head = file.read(core_len + recipients_len + signature_len)
-        if len(head) < core_len + recipients_len + signature_len:
-            raise Refused("step 1: header is cut short")
+        payload_head = file.read(PAYLOAD_HEAD)
+        if len(head) < core_len + recipients_len + signature_len or len(payload_head) < PAYLOAD_HEAD:
+            raise Refused("step 1: object is cut short")
         core, rest = head[:core_len], head[core_len:]
         recipients, signature = rest[:recipients_len], rest[recipients_len:]
         self.core = parse_core(core)
         stanzas, authenticated, mac = parse_recipients(recipients)
-        block = parse_signature(signature)
+        if bool(self.core["flags"] & FLAG_DETACHED) != (signature_len == 0):
+            raise Refused("step 1: the flag for a detached signature contradicts the lengths")
+        if signature_len == 0 and detached is None:
+            raise Refused("step 2: the signature is detached and was not given")
+        block = parse_signature(signature or detached)
+        if block["signer"] != self.core["signer"]:
+            raise Refused("step 1: core and signature name different signers")
         self.header = sha256(MAGIC, core)
 
         # 2. The signer, from whoever opens and never from the file; the signature.
-        if block["signer"] != self.core["signer"]:
-            raise Refused("step 2: core and signature name different signers")
+        if block["alg"] not in signature_algorithms:
+            raise Refused("step 2: signature algorithm is not allowed")
+        if block["certificate"]:
+            raise Refused("step 2: object carries a certificate, and certificates are not supported")
         public = signers.get(self.core["signer"])
         if public is None:
             raise Refused(f"step 2: signer {self.core['signer'].hex()} is not trusted")
         statement = b"SEALED/v1 statement\x00" + self.header + sha256(recipients)
         statement += struct.pack(">Q", block["payload_len"]) + block["payload_root"] + block["signer"]
-        verify_composite(public, statement, block["signature"])
+        verify(block["alg"], public, statement, block["signature"])
         self.payload_len, self.payload_root = block["payload_len"], block["payload_root"]
 
         # 3. Whose it is.
@@ -257,15 +333,17 @@ class Opened:
             raise Refused("step 3: this is another object")
 
         # 4. The data key.
-        mine = [(i, s) for s in stanzas if s["alg"] == ALG_XWING for i in identities if i.id == s["id"]]
-        if not mine:
-            raise Refused("step 4: no stanza is for this identity")
-        identity, stanza = mine[0]
-        self.role = ROLES[stanza["role"]]
-        try:
-            self.dek = identity.unwrap(stanza, self.header)
-        except InvalidTag:
-            raise Refused("step 4: stanza does not open") from None
+        mine = [(i, t) for t in stanzas if t["alg"] in stanza_algorithms for i in identities]
+        mine = [(i, t) for i, t in mine if (i.algorithm, i.id) == (t["alg"], t["id"])]
+        failed = Refused("step 4: no stanza is for this identity")
+        for identity, stanza in mine:
+            try:
+                self.dek, self.role = identity.unwrap(stanza, self.header), ROLES[stanza["role"]]
+                break
+            except Refused as error:
+                failed = error
+        else:
+            raise failed
 
         # 5. The recipients' MAC.
         mac_key = expand(self.dek, b"SEALED/v1 recipients-mac\x00" + self.header, 32)
@@ -275,27 +353,27 @@ class Opened:
 
         # 6. The payload's head: salt and commitment.
         self.file, self.offset = file, PREFIX_LEN + len(head)
-        file.seek(0, os.SEEK_END)
-        if file.tell() != self.offset + self.payload_len:
-            raise Refused("step 6: payload is longer or shorter than was signed")
         self.context = b"SEALED/v1 payload\x00" + self.header
-        salt, commitment = self.at(0, 24), self.at(24, 32)
+        salt, commitment = payload_head[:24], payload_head[24:]
         info = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00" + salt + self.context
         keys = expand(self.dek, info, 32 + 12 + 32)
         self.aead, self.nonce = AESGCM(keys[:32]), int.from_bytes(keys[32:44], "big")
         if not hmac.compare_digest(keys[44:], commitment):
             raise Refused("step 6: commitment is wrong")
-        body = self.payload_len - PAYLOAD_HEAD
-        self.last, tail = divmod(body, STEP)
-        if tail < TAG:
-            raise Refused("step 6: signed length is not that of whole chunks and a shorter last one")
+        self.last, tail = divmod(self.payload_len - PAYLOAD_HEAD, STEP)
         self.size = self.last * CHUNK + tail - TAG
+
+    def check_length(self):
+        """The signed length says how long the object is."""
+        self.file.seek(0, os.SEEK_END)
+        if self.file.tell() != self.offset + self.payload_len:
+            raise Refused("step 7: payload is longer or shorter than was signed")
 
     def at(self, offset, length):
         self.file.seek(self.offset + offset)
         data = self.file.read(length)
         if len(data) != length:
-            raise Refused("payload is cut short")
+            raise Refused("step 7: payload is cut short")
         return data
 
     def private(self):
@@ -329,6 +407,7 @@ class Opened:
         """The plaintext bytes start..end. Reads only the chunks they lie in."""
         if not 0 <= start < end <= self.size:
             raise Refused(f"range is not within the {self.size} bytes of the document")
+        self.check_length()
         for index in range(start // CHUNK, (end - 1) // CHUNK + 1):
             plain = self.chunk(index)
             low = max(start - index * CHUNK, 0)
@@ -336,6 +415,7 @@ class Opened:
 
     def whole(self):
         """All plaintext bytes, through the stock decryptor; 8. ends with the root of the ciphertext."""
+        self.check_length()
         root = blake3.blake3()
         decryptor = Cobblestone256Decryptor(self.dek, self.context)
         self.file.seek(self.offset)
@@ -344,7 +424,7 @@ class Opened:
             while left:
                 data = self.file.read(min(left, READ))
                 if not data:
-                    raise Refused("payload is cut short")
+                    raise Refused("step 7: payload is cut short")
                 left -= len(data)
                 root.update(data)
                 plain = decryptor.update(data)
@@ -368,7 +448,7 @@ def read_identities(path):
     """The identities in a file as `age` reads it: one a line, `#` begins a comment. `-` is standard input."""
     with sys.stdin if path == "-" else open(path, encoding="ascii") as file:
         lines = [line.strip() for line in file]
-    found = [Identity(line) for line in lines if line and not line.startswith("#")]
+    found = [Identity.from_text(line) for line in lines if line and not line.startswith("#")]
     if not found:
         raise Refused(f"no identity in {path}")
     return found
@@ -378,11 +458,12 @@ def read_signer(path):
     """A composite public key: 1,984 bytes, as they are, in hex or in base64."""
     with open(path, "rb") as file:
         data = file.read()
-    if len(data) != COMPOSITE_PUBLIC:
+    wanted = PUBLIC_LEN[SIG_COMPOSITE]
+    if len(data) != wanted:
         text = re.sub(rb"\s", b"", data)
-        data = bytes.fromhex(text.decode()) if len(text) == 2 * COMPOSITE_PUBLIC else base64.b64decode(text, validate=True)
-    if len(data) != COMPOSITE_PUBLIC:
-        raise Refused(f"signer's public key in {path} does not have {COMPOSITE_PUBLIC} bytes")
+        data = bytes.fromhex(text.decode()) if len(text) == 2 * wanted else base64.b64decode(text, validate=True)
+    if len(data) != wanted:
+        raise Refused(f"signer's public key in {path} does not have {wanted} bytes")
     return key_id(0x0100 + SIG_COMPOSITE, data), data
 
 
@@ -412,6 +493,7 @@ def main():
     parser.add_argument("sealed", help="the sealed object")
     parser.add_argument("-i", "--identity", required=True, metavar="FILE", help="file with AGE-SECRET-KEY-PQ-1... (- for standard input)")
     parser.add_argument("-s", "--signer", required=True, action="append", metavar="FILE", help="signer's public key: raw, hex or base64; may be repeated")
+    parser.add_argument("--signature", metavar="FILE", help="the signature block, if it is kept beside the object")
     parser.add_argument("-o", "--output", metavar="FILE", help="where the document goes")
     parser.add_argument("--range", type=parse_range, metavar="A-B", help="only the bytes A..B (B not included)")
     parser.add_argument("--tenant", help="refuse an object of another tenant")
@@ -422,8 +504,12 @@ def main():
         parser.error("say where the document goes (-o FILE), or --info")
     try:
         signers = dict(read_signer(path) for path in args.signer)
+        detached = None
+        if args.signature:
+            with open(args.signature, "rb") as file:
+                detached = file.read(SIGNATURE_BLOCK_MAX + 1)
         with open(args.sealed, "rb") as file:
-            opened = Opened(file, read_identities(args.identity), signers, args.tenant, args.object)
+            opened = Opened(file, read_identities(args.identity), signers, args.tenant, args.object, detached)
             private = opened.private()
             if args.output:
                 write_out(args.output, opened.range(*args.range) if args.range else opened.whole())
@@ -436,6 +522,7 @@ def main():
                     "header": opened.header.hex(),
                     "payload_root": opened.payload_root.hex(),
                     "size": opened.size,
+                    "context": context(opened.core["extensions"].get(EXT_CONTEXT, b"")) or {},
                     "private": private,
                 }
                 print(json.dumps(about, ensure_ascii=False))

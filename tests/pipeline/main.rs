@@ -26,12 +26,25 @@ pub struct Test {
 
 /// A test that needs nothing special.
 pub const fn test(name: &'static str, run: fn(&std::path::Path) -> anyhow::Result<()>) -> Test {
-    Test { name, need: Need::Nothing, run }
+    Test {
+        name,
+        need: Need::Nothing,
+        run,
+    }
 }
 
 /// A test that needs a program.
-pub const fn test_with(name: &'static str, variable: &'static str, program: &'static str, run: fn(&std::path::Path) -> anyhow::Result<()>) -> Test {
-    Test { name, need: Need::Program(variable, program), run }
+pub const fn test_with(
+    name: &'static str,
+    variable: &'static str,
+    program: &'static str,
+    run: fn(&std::path::Path) -> anyhow::Result<()>,
+) -> Test {
+    Test {
+        name,
+        need: Need::Program(variable, program),
+        run,
+    }
 }
 
 fn main() -> std::process::ExitCode {
@@ -40,27 +53,35 @@ fn main() -> std::process::ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let list = arguments.list;
     let server = cofferdam_tests::tools::nats_server().err();
-    let trials = [flows::TESTS, faults::TESTS, ops::TESTS].into_iter().flatten().map(|test| {
-        let missing = server.clone().or_else(|| match test.need {
-            Need::Nothing => None,
-            Need::Program(variable, program) => {
-                let found = cofferdam_tests::tools::find(variable, program);
-                found.is_none().then(|| format!("no {program}: set {variable} or put it on PATH"))
+    let trials = [flows::TESTS, faults::TESTS, ops::TESTS]
+        .into_iter()
+        .flatten()
+        .map(|test| {
+            let missing = server.clone().or_else(|| match test.need {
+                Need::Nothing => None,
+                Need::Program(variable, program) => {
+                    let found = cofferdam_tests::tools::find(variable, program);
+                    found
+                        .is_none()
+                        .then(|| format!("no {program}: set {variable} or put it on PATH"))
+                }
+            });
+            if let (Some(reason), false) = (&missing, list) {
+                println!("skipped: {}: {reason}", test.name);
             }
+            let (name, run) = (test.name, test.run);
+            Trial::test(name, move || {
+                let home = tempfile::Builder::new()
+                    .prefix(&format!("cofferdam-{}-", name.replace("::", "-")))
+                    .tempdir()
+                    .map_err(|e| Failed::from(e.to_string()))?;
+                let result = run(home.path());
+                if result.is_err() && std::env::var_os("COFFERDAM_TEST_KEEP").is_some() {
+                    println!("kept: {}", home.keep().display());
+                }
+                result.map_err(|error| Failed::from(format!("{error:#}")))
+            })
+            .with_ignored_flag(missing.is_some())
         });
-        if let (Some(reason), false) = (&missing, list) {
-            println!("skipped: {}: {reason}", test.name);
-        }
-        let (name, run) = (test.name, test.run);
-        Trial::test(name, move || {
-            let home = tempfile::Builder::new().prefix(&format!("cofferdam-{}-", name.replace("::", "-"))).tempdir().map_err(|e| Failed::from(e.to_string()))?;
-            let result = run(home.path());
-            if result.is_err() && std::env::var_os("COFFERDAM_TEST_KEEP").is_some() {
-                println!("kept: {}", home.keep().display());
-            }
-            result.map_err(|error| Failed::from(format!("{error:#}")))
-        })
-        .with_ignored_flag(missing.is_some())
-    });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -13,7 +13,11 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a test's future on this thread with helpers beside it.
 pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(future)
 }
 
 /// An instance with its tenant's clients.
@@ -24,7 +28,11 @@ pub async fn start(home: &Path, settings: Settings) -> anyhow::Result<(Instance,
 }
 
 /// Waits for a condition.
-pub async fn until<F: Future<Output = anyhow::Result<bool>>>(what: &str, patience: Duration, mut probe: impl FnMut() -> F) -> anyhow::Result<()> {
+pub async fn until<F: Future<Output = anyhow::Result<bool>>>(
+    what: &str,
+    patience: Duration,
+    mut probe: impl FnMut() -> F,
+) -> anyhow::Result<()> {
     let end = Instant::now() + patience;
     loop {
         if probe().await? {
@@ -51,22 +59,42 @@ pub fn noise(seed: u64, size: usize) -> Vec<u8> {
 
 /// The keys in a bucket.
 pub async fn keys(tenant: &Tenant, bucket: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
-    let mut pages = tenant.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    let mut pages = tenant
+        .s3
+        .list_objects_v2()
+        .bucket(bucket)
+        .prefix(prefix)
+        .into_paginator()
+        .send();
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
-        keys.extend(page?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        keys.extend(
+            page?
+                .contents()
+                .iter()
+                .filter_map(|object| object.key().map(str::to_owned)),
+        );
     }
     Ok(keys)
 }
 
 /// The text of a field, or an error that shows what there is.
 pub fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    value[name].as_str().ok_or_else(|| anyhow::anyhow!("no text {name} in {value}"))
+    value[name]
+        .as_str()
+        .ok_or_else(|| anyhow::anyhow!("no text {name} in {value}"))
 }
 
 /// Standard output of a command that must succeed.
 pub fn output(run: std::process::Output) -> anyhow::Result<String> {
-    let (out, err) = (String::from_utf8_lossy(&run.stdout).into_owned(), String::from_utf8_lossy(&run.stderr).into_owned());
-    ensure!(run.status.success(), "ended with {}\nstdout: {out}\nstderr: {err}", run.status);
+    let (out, err) = (
+        String::from_utf8_lossy(&run.stdout).into_owned(),
+        String::from_utf8_lossy(&run.stderr).into_owned(),
+    );
+    ensure!(
+        run.status.success(),
+        "ended with {}\nstdout: {out}\nstderr: {err}",
+        run.status
+    );
     Ok(out)
 }

@@ -38,12 +38,29 @@ impl Tenant {
     /// Connects with what `run.json` says.
     pub async fn connect(run: &RunFile) -> anyhow::Result<Tenant> {
         let login = &run.nats.tenant;
-        let nats = async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone())
-            .connect(&run.nats.url)
-            .await
-            .context("tenant login on NATS")?;
-        let s3 = s3_client(&run.s3.endpoint, &run.s3.region, &run.s3.access_key_id, &run.s3.secret_access_key);
-        Ok(Tenant { s3, nats, inbox: run.buckets.inbox.clone(), run: run.clone() })
+        // The server may just be starting again.
+        let until = Instant::now() + Duration::from_secs(15);
+        let nats = loop {
+            let options =
+                async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
+            match options.connect(&run.nats.url).await {
+                Ok(nats) => break nats,
+                Err(error) if Instant::now() > until => return Err(error).context("tenant login on NATS"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        let s3 = s3_client(
+            &run.s3.endpoint,
+            &run.s3.region,
+            &run.s3.access_key_id,
+            &run.s3.secret_access_key,
+        );
+        Ok(Tenant {
+            s3,
+            nats,
+            inbox: run.buckets.inbox.clone(),
+            run: run.clone(),
+        })
     }
 
     /// What the instance says about itself.
@@ -53,7 +70,14 @@ impl Tenant {
 
     /// Drops bytes into the inbox; gives the entity tag without quotes.
     pub async fn put(&self, key: &str, body: Vec<u8>) -> anyhow::Result<String> {
-        let answer = self.s3.put_object().bucket(&self.inbox).key(key).body(body.into()).send().await?;
+        let answer = self
+            .s3
+            .put_object()
+            .bucket(&self.inbox)
+            .key(key)
+            .body(body.into())
+            .send()
+            .await?;
         Ok(answer.e_tag().context("no entity tag")?.trim_matches('"').to_owned())
     }
 
@@ -64,7 +88,11 @@ impl Tenant {
 
     /// The same with any bytes.
     pub async fn ask_raw(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<Value> {
-        let answer = tokio::time::timeout(Duration::from_secs(10), self.nats.request(subject.to_owned(), body.into())).await;
+        let answer = tokio::time::timeout(
+            Duration::from_secs(10),
+            self.nats.request(subject.to_owned(), body.into()),
+        )
+        .await;
         let answer = answer.with_context(|| format!("no answer to {subject}"))??;
         Ok(serde_json::from_slice(&answer.payload)?)
     }
@@ -79,9 +107,14 @@ impl Tenant {
             body["end"] = end.into();
         }
         let answer = self.ask("cmd.retrieve", &body).await?;
-        let id = answer["id"].as_str().with_context(|| format!("not accepted: {answer}"))?.to_owned();
+        let id = answer["id"]
+            .as_str()
+            .with_context(|| format!("not accepted: {answer}"))?
+            .to_owned();
         let result = loop {
-            let message = tokio::time::timeout(Duration::from_secs(120), results.next()).await.context("no result event")?;
+            let message = tokio::time::timeout(Duration::from_secs(120), results.next())
+                .await
+                .context("no result event")?;
             let event: Value = serde_json::from_slice(&message.context("feed ended")?.payload)?;
             if event["id"] == id.as_str() {
                 break event;
@@ -94,7 +127,10 @@ impl Tenant {
         let url = values["url"].as_str().context("no url")?;
         let answer = reqwest::get(url).await?;
         anyhow::ensure!(answer.status().is_success(), "the outbox answers {}", answer.status());
-        Ok(Retrieved { body: answer.bytes().await?, values })
+        Ok(Retrieved {
+            body: answer.bytes().await?,
+            values,
+        })
     }
 }
 
@@ -139,7 +175,9 @@ impl Feed {
             let heard = heard.clone();
             async move {
                 while let Some(message) = messages.next().await {
-                    let Ok(body) = serde_json::from_slice::<Value>(&message.payload) else { continue };
+                    let Ok(body) = serde_json::from_slice::<Value>(&message.payload) else {
+                        continue;
+                    };
                     let text = |name: &str| body["object"][name].as_str().unwrap_or_default().to_owned();
                     let known = (text("key"), text("etag"));
                     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +197,12 @@ impl Feed {
 
     /// What was heard of one version.
     pub fn of(&self, key: &str, etag: &str) -> Heard {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(&(key.to_owned(), etag.to_owned())).cloned().unwrap_or_default()
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(key.to_owned(), etag.to_owned()))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Waits until a version is done.
@@ -170,7 +213,11 @@ impl Feed {
             if !heard.done.is_empty() {
                 return Ok(heard);
             }
-            anyhow::ensure!(Instant::now() < until, "{key} is not done after {} s: {heard:?}", patience.as_secs());
+            anyhow::ensure!(
+                Instant::now() < until,
+                "{key} is not done after {} s: {heard:?}",
+                patience.as_secs()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,5 +1,7 @@
 //! A running `cofferdam up`.
 
+#![allow(clippy::disallowed_methods)] // Nothing else runs on the thread that waits for a program.
+
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -102,7 +104,12 @@ impl Instance {
     pub fn start(home: &Path, settings: Settings) -> anyhow::Result<Instance> {
         let mut child = Self::spawn(home, &settings)?;
         let run = Self::ready(&mut child, home, Duration::from_secs(60))?;
-        Ok(Instance { child, run, home: home.to_owned(), settings })
+        Ok(Instance {
+            child,
+            run,
+            home: home.to_owned(),
+            settings,
+        })
     }
 
     /// Its data directory.
@@ -121,7 +128,10 @@ impl Instance {
             Some(program) => program.clone(),
             None => tools::program("cofferdam")?,
         };
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(home.join("log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(home.join("log"))?;
         let _ = std::fs::remove_file(home.join("data/run.json"));
         let mut command = Command::new(program);
         if let Some(config) = &settings.config {
@@ -135,7 +145,10 @@ impl Instance {
             .args(&settings.args)
             .current_dir(home)
             .env("COFFERDAM__CONFIG_DIR", home.join("config"))
-            .env("COFFERDAM_NATS_SERVER", tools::nats_server().map_err(anyhow::Error::msg)?)
+            .env(
+                "COFFERDAM_NATS_SERVER",
+                tools::nats_server().map_err(anyhow::Error::msg)?,
+            )
             .env("COFFERDAM__S3__LISTEN", "127.0.0.1:0")
             .env("COFFERDAM__HTTP__LISTEN", "127.0.0.1:0")
             .env("COFFERDAM__NATS__LISTEN", "127.0.0.1:0")
@@ -199,7 +212,11 @@ impl Instance {
     /// The child nats-server's pid.
     pub fn server_pid(&self) -> Option<i32> {
         children(self.run.pid).into_iter().find(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split('\0').next().is_some_and(|program| program.ends_with("nats-server")))
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                line.split('\0')
+                    .next()
+                    .is_some_and(|program| program.ends_with("nats-server"))
+            })
         })
     }
 
@@ -221,7 +238,10 @@ impl Instance {
                 anyhow::ensure!(status.success(), "instance ended with {status}:\n{}", self.log());
                 break;
             }
-            anyhow::ensure!(began.elapsed() < Duration::from_secs(20), "instance did not end within 20 s of SIGTERM");
+            anyhow::ensure!(
+                began.elapsed() < Duration::from_secs(20),
+                "instance did not end within 20 s of SIGTERM"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         if let Some(server) = server {
@@ -234,7 +254,10 @@ impl Instance {
     pub fn memory(&self) -> anyhow::Result<(u64, u64)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.run.pid))?;
         let field = |name: &str| -> anyhow::Result<u64> {
-            let line = status.lines().find(|line| line.starts_with(name)).context("no such field")?;
+            let line = status
+                .lines()
+                .find(|line| line.starts_with(name))
+                .context("no such field")?;
             let number = line.split_whitespace().nth(1).context("no number")?;
             Ok(number.parse::<u64>()? * 1024)
         };
@@ -244,8 +267,14 @@ impl Instance {
     /// Runs one of the people's commands against it.
     pub fn cli(&self, args: &[&str]) -> anyhow::Result<std::process::Output> {
         let mut command = Command::new(tools::program("cofferdam")?);
-        command.arg("--data").arg(self.data()).args(args).current_dir(&self.home);
-        command.env("COFFERDAM__CONFIG_DIR", self.home.join("config")).stdin(Stdio::null());
+        command
+            .arg("--data")
+            .arg(self.data())
+            .args(args)
+            .current_dir(&self.home);
+        command
+            .env("COFFERDAM__CONFIG_DIR", self.home.join("config"))
+            .stdin(Stdio::null());
         Ok(command.output()?)
     }
 }
@@ -259,7 +288,9 @@ impl Drop for Instance {
 
 /// Direct children of a process.
 pub fn children(pid: i32) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|candidate| parent(*candidate) == Some(pid)).collect()
 }
@@ -274,12 +305,19 @@ pub fn wait_gone(pid: i32, patience: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + patience;
     // SAFETY: signal 0 only asks whether the process is there.
     while unsafe { libc::kill(pid, 0) } == 0 && !is_zombie(pid) {
-        anyhow::ensure!(Instant::now() < until, "process {pid} is still there after {} s", patience.as_secs());
+        anyhow::ensure!(
+            Instant::now() < until,
+            "process {pid} is still there after {} s",
+            patience.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
 
 fn is_zombie(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+    })
 }

@@ -13,13 +13,22 @@ pub struct Closing(pub Arc<Finaliser>);
 #[async_trait]
 impl FinalHook for Closing {
     async fn on_final(&self, done: &[Done]) -> Result<(), HookError> {
-        self.0.on_final(done).await.map_err(|error| HookError::new("retiring or closing the ledger row", error))
+        self.0
+            .on_final(done)
+            .await
+            .map_err(|error| HookError::new("retiring or closing the ledger row", error))
     }
     async fn on_commands(&self, results: &[CommandResult]) -> Result<(), HookError> {
-        self.0.on_commands(results).await.map_err(|error| HookError::new("closing a command's ledger row", error))
+        self.0
+            .on_commands(results)
+            .await
+            .map_err(|error| HookError::new("closing a command's ledger row", error))
     }
     async fn on_dead(&self, results: &[ResultEvent]) -> Result<(), HookError> {
-        self.0.on_dead(results).await.map_err(|error| HookError::new("parking a ledger row", error))
+        self.0
+            .on_dead(results)
+            .await
+            .map_err(|error| HookError::new("parking a ledger row", error))
     }
 }
 
@@ -29,7 +38,11 @@ pub struct StoreFinals(pub Arc<dyn Store>);
 #[async_trait]
 impl Finals for StoreFinals {
     async fn object(&self, tenant: &TenantName, object: &ObjectId) -> Result<Option<Final>, FinalsError> {
-        let row = self.0.object(tenant, object).await.map_err(|error| FinalsError(Box::new(error)))?;
+        let row = self
+            .0
+            .object(tenant, object)
+            .await
+            .map_err(|error| FinalsError(Box::new(error)))?;
         let Some(row) = row else { return Ok(None) };
         let state = match row.state {
             ObjectState::Done => FinalState::Done,
@@ -39,10 +52,18 @@ impl Finals for StoreFinals {
             ObjectState::Deleted => FinalState::Done,
             ObjectState::Open | ObjectState::Dead => return Ok(None),
         };
-        Ok(Some(Final { object: row.object, state, sealed: row.sealed }))
+        Ok(Some(Final {
+            object: row.object,
+            state,
+            sealed: row.sealed,
+        }))
     }
     async fn command(&self, tenant: &TenantName, command: &CommandId) -> Result<bool, FinalsError> {
-        let row = self.0.command(tenant, command).await.map_err(|error| FinalsError(Box::new(error)))?;
+        let row = self
+            .0
+            .command(tenant, command)
+            .await
+            .map_err(|error| FinalsError(Box::new(error)))?;
         Ok(row.is_some())
     }
 }

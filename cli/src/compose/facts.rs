@@ -34,11 +34,19 @@ pub struct Facts {
 impl Facts {
     /// From configuration and list.
     pub fn of(plan: &Plan, processors: &[Registration]) -> anyhow::Result<Facts> {
-        let verbs = processors.iter().flat_map(|processor| processor.verbs).map(|verb| ProcessorName::new(*verb));
+        let verbs = processors
+            .iter()
+            .flat_map(|processor| processor.verbs)
+            .map(|verb| ProcessorName::new(*verb));
         Ok(Facts {
             processors: processors.iter().map(|processor| processor.name.clone()).collect(),
             verbs: verbs.collect::<Result<_, _>>().context("a verb is no token")?,
-            sources: plan.sources.iter().filter(|source| source.publishes).map(|source| source.name.clone()).collect(),
+            sources: plan
+                .sources
+                .iter()
+                .filter(|source| source.publishes)
+                .map(|source| source.name.clone())
+                .collect(),
         })
     }
 
@@ -56,7 +64,12 @@ impl Facts {
 
     /// Who may do what.
     pub fn roles(&self) -> Vec<RoleNeeds> {
-        roles(RoleFacts { processors: &self.processors, verbs: &self.verbs, sinks: &sinks(), sources: &self.sources })
+        roles(RoleFacts {
+            processors: &self.processors,
+            verbs: &self.verbs,
+            sinks: &sinks(),
+            sources: &self.sources,
+        })
     }
 }
 
@@ -67,13 +80,18 @@ pub fn normaliser(plan: &Plan) -> anyhow::Result<Normaliser> {
     for landing in &plan.raw.landing {
         let source = landing.source.clone().unwrap_or_else(|| embedded.clone());
         let tenancy = landing.tenant.clone().map_or(Tenancy::FirstSegment, Tenancy::Fixed);
-        map = map.landing(source, landing.bucket.clone(), tenancy).context("landing")?;
+        map = map
+            .landing(source, landing.bucket.clone(), tenancy)
+            .context("landing")?;
     }
     let buckets = &plan.raw.buckets;
     for bucket in [&buckets.vault, &buckets.results, &buckets.outbox] {
         map = map.output(embedded.clone(), bucket.clone()).context("buckets")?;
     }
-    let policy = PlanPolicy { required: plan.required.clone(), version: plan.policy.clone() };
+    let policy = PlanPolicy {
+        required: plan.required.clone(),
+        version: plan.policy.clone(),
+    };
     Ok(Normaliser::new(map, policy, embedded))
 }
 

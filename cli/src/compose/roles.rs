@@ -34,8 +34,15 @@ pub async fn run(global: &Global, args: &Run, processors: Vec<Registration>) -> 
     let name = args.service.as_str();
     let processor = processors.iter().find(|processor| processor.name.as_str() == name);
     if processor.is_none() && !SERVICES.contains(&name) {
-        let all: Vec<_> = processors.iter().map(|processor| processor.name.as_str()).chain(SERVICES).collect();
-        return Err(Failure::text(Exit::Config, format!("no service {name}; there are: {}", all.join(", "))));
+        let all: Vec<_> = processors
+            .iter()
+            .map(|processor| processor.name.as_str())
+            .chain(SERVICES)
+            .collect();
+        return Err(Failure::text(
+            Exit::Config,
+            format!("no service {name}; there are: {}", all.join(", ")),
+        ));
     }
     let plan = config::load(global, &processors).map_err(|problems| Failure::new(Exit::Config, problems))?;
     let telemetry = Telemetry::start(&plan, name)?;
@@ -43,8 +50,11 @@ pub async fn run(global: &Global, args: &Run, processors: Vec<Registration>) -> 
     let signals = tokio::spawn(super::up::signals(stop.clone()));
     let end = service(&plan, name, &processors, &telemetry, stop).await;
     signals.abort();
-    tokio::task::spawn_blocking(move || telemetry.stop()).await.context("telemetry")?;
-    end.map(|()| Exit::Ok).map_err(|error| Failure::new(Exit::Failure, error))
+    tokio::task::spawn_blocking(move || telemetry.stop())
+        .await
+        .context("telemetry")?;
+    end.map(|()| Exit::Ok)
+        .map_err(|error| Failure::new(Exit::Failure, error))
 }
 
 /// Everything a role may need.
@@ -59,8 +69,17 @@ struct Role<'a> {
 
 impl Role<'_> {
     async fn bus(&self, role: &str) -> anyhow::Result<Bus> {
-        let login = self.accounts.login(role).with_context(|| format!("no user for role {role} in the secrets file"))?;
-        let bus = Bus::connect(Login { url: self.url.clone(), user: login.user, password: login.password, role: login.role }).await?;
+        let login = self
+            .accounts
+            .login(role)
+            .with_context(|| format!("no user for role {role} in the secrets file"))?;
+        let bus = Bus::connect(Login {
+            url: self.url.clone(),
+            user: login.user,
+            password: login.password,
+            role: login.role,
+        })
+        .await?;
         if let Some(needs) = self.facts.roles().iter().find(|needs| needs.role == role) {
             bus.self_check(&Need::of(needs)).await?;
         }
@@ -68,15 +87,31 @@ impl Role<'_> {
     }
 
     async fn stores(&self) -> anyhow::Result<Stores> {
-        let objects = self.plan.raw.objects.as_ref().context("set [objects]: the S3 store that holds the buckets")?;
+        let objects = self
+            .plan
+            .raw
+            .objects
+            .as_ref()
+            .context("set [objects]: the S3 store that holds the buckets")?;
         let own: Arc<dyn ObjectStore> = Arc::new(stores::s3("objects", objects).await?);
         let mut landing: BTreeMap<_, Arc<dyn ObjectStore>> = BTreeMap::from([(facts::embedded()?, own.clone())]);
         for source in &self.plan.sources {
-            landing.insert(source.name.clone(), Arc::new(stores::s3(source.name.as_str(), &source.store).await?));
+            landing.insert(
+                source.name.clone(),
+                Arc::new(stores::s3(source.name.as_str(), &source.store).await?),
+            );
         }
         let names = &self.plan.raw.buckets;
-        let place = |bucket: &cofferdam_schemas::BucketName| Place { store: own.clone(), bucket: bucket.clone() };
-        Ok(Stores { landing, vault: place(&names.vault), results: place(&names.results), outbox: place(&names.outbox) })
+        let place = |bucket: &cofferdam_schemas::BucketName| Place {
+            store: own.clone(),
+            bucket: bucket.clone(),
+        };
+        Ok(Stores {
+            landing,
+            vault: place(&names.vault),
+            results: place(&names.results),
+            outbox: place(&names.outbox),
+        })
     }
 
     async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
@@ -105,17 +140,45 @@ impl Role<'_> {
     }
 }
 
-async fn service(plan: &Plan, name: &str, processors: &[Registration], telemetry: &Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
+async fn service(
+    plan: &Plan,
+    name: &str,
+    processors: &[Registration],
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let facts = Facts::of(plan, processors)?;
-    let url = plan.raw.nats.url.clone().context("set nats.url: the servers to connect to")?;
-    let secrets = plan.raw.nats.secrets_file.clone().context("set nats.secrets_file: each role's user and password")?;
+    let url = plan
+        .raw
+        .nats
+        .url
+        .clone()
+        .context("set nats.url: the servers to connect to")?;
+    let secrets = plan
+        .raw
+        .nats
+        .secrets_file
+        .clone()
+        .context("set nats.secrets_file: each role's user and password")?;
     let accounts = Accounts::load(&secrets, &plan.tenants, &facts.roles())?;
-    let role = Role { plan, facts, accounts, url, clock: Arc::new(SystemClock), stop: stop.clone() };
+    let role = Role {
+        plan,
+        facts,
+        accounts,
+        url,
+        clock: Arc::new(SystemClock),
+        stop: stop.clone(),
+    };
 
     if name == "provision" {
         let bus = role.bus("provisioner").await?;
         let report = cofferdam_nats::provision(&bus, &role.facts.topology(plan)).await?;
-        println!("created {}, updated {}, repaired {}", report.created.len(), report.updated.len(), report.drift.len());
+        println!(
+            "created {}, updated {}, repaired {}",
+            report.created.len(),
+            report.updated.len(),
+            report.drift.len()
+        );
         bus.close().await;
         return Ok(());
     }
@@ -129,12 +192,32 @@ async fn service(plan: &Plan, name: &str, processors: &[Registration], telemetry
             let stores = role.stores().await?;
             let sources = plan.sources.iter().filter_map(|source| {
                 let store = stores.landing.get(&source.name)?.clone();
-                Some((source.name.clone(), ingest::RawSource { dialect: source.dialect, key_encoding: None, store }))
+                Some((
+                    source.name.clone(),
+                    ingest::RawSource {
+                        dialect: source.dialect,
+                        key_encoding: None,
+                        store,
+                    },
+                ))
             });
             let normaliser = Arc::new(facts::normaliser(plan)?);
-            let raw: Arc<dyn worker::Single> = Arc::new(ingest::RawNormaliser::new(sources.collect(), normaliser, publisher, None));
+            let raw: Arc<dyn worker::Single> = Arc::new(ingest::RawNormaliser::new(
+                sources.collect(),
+                normaliser,
+                publisher,
+                None,
+            ));
             let (own, settings) = (bus.clone(), role.worker());
-            services.start(name, move |_| worker::run_single(own.clone(), topology::RAW, topology::NORMALISE, raw.clone(), settings.clone()));
+            services.start(name, move |_| {
+                worker::run_single(
+                    own.clone(),
+                    topology::RAW,
+                    topology::NORMALISE,
+                    raw.clone(),
+                    settings.clone(),
+                )
+            });
             buses.push(bus);
         }
         "gateway" => {
@@ -143,16 +226,30 @@ async fn service(plan: &Plan, name: &str, processors: &[Registration], telemetry
             let deps = role.deps(role.stores().await?, role.store().await?);
             let mut handlers = BTreeMap::new();
             for registration in processors.iter().filter(|registration| !registration.verbs.is_empty()) {
-                let table = plan.raw.processors.get(registration.name.as_str()).cloned().unwrap_or_default();
+                let table = plan
+                    .raw
+                    .processors
+                    .get(registration.name.as_str())
+                    .cloned()
+                    .unwrap_or_default();
                 for handler in registration.start(table, deps.clone()).await?.commands() {
                     handlers.insert(ProcessorName::new(handler.verb())?, handler);
                 }
             }
             let publisher: Arc<dyn ingest::Publisher> = Arc::new(bus.clone());
             let settings = ingest::GatewaySettings::default();
-            let gateway = Arc::new(ingest::Gateway::new(handlers, plan.tenants.clone(), None, publisher, role.clock.clone(), settings));
+            let gateway = Arc::new(ingest::Gateway::new(
+                handlers,
+                plan.tenants.clone(),
+                None,
+                publisher,
+                role.clock.clone(),
+                settings,
+            ));
             let own = bus.clone();
-            services.start(name, move |stop| ingest::run_gateway(own.clone(), gateway.clone(), stop));
+            services.start(name, move |stop| {
+                ingest::run_gateway(own.clone(), gateway.clone(), stop)
+            });
             buses.push(bus);
         }
         "join" => {
@@ -164,16 +261,26 @@ async fn service(plan: &Plan, name: &str, processors: &[Registration], telemetry
         "sink" => {
             let (bus, store) = (role.bus("sink").await?, role.store().await?);
             let landing = role.stores().await?.landing;
-            let finaliser = ingest::Finaliser::new(None, landing, facts::embedded()?, facts::retire(plan), role.clock.clone());
+            let finaliser = ingest::Finaliser::new(
+                None,
+                landing,
+                facts::embedded()?,
+                facts::retire(plan),
+                role.clock.clone(),
+            );
             let hooks: Vec<Arc<dyn sinks::FinalHook>> = vec![Arc::new(Closing(Arc::new(finaliser)))];
             let own = bus.clone();
-            services.start(name, move |stop| sinks::run_sink(own.clone(), store.clone(), hooks.clone(), "sqlite", stop));
+            services.start(name, move |stop| {
+                sinks::run_sink(own.clone(), store.clone(), hooks.clone(), "sqlite", stop)
+            });
             buses.push(bus);
         }
         "query" => {
             let (bus, store, tenants) = (role.bus("query").await?, role.store().await?, plan.tenants.clone());
             let own = bus.clone();
-            services.start(name, move |stop| sinks::run_query(own.clone(), store.clone(), tenants.clone(), stop));
+            services.start(name, move |stop| {
+                sinks::run_query(own.clone(), store.clone(), tenants.clone(), stop)
+            });
             buses.push(bus);
         }
         "dlq" => {
@@ -183,22 +290,45 @@ async fn service(plan: &Plan, name: &str, processors: &[Registration], telemetry
             buses.push(bus);
         }
         _ => {
-            let Some(registration) = processors.iter().find(|registration| registration.name.as_str() == name) else { bail!("no service {name}") };
+            let Some(registration) = processors
+                .iter()
+                .find(|registration| registration.name.as_str() == name)
+            else {
+                bail!("no service {name}")
+            };
             let stores = role.stores().await?;
             let deps = role.deps(stores.clone(), role.store().await?);
             let table = plan.raw.processors.get(name).cloned().unwrap_or_default();
-            let processor = registration.start(table, deps).await.with_context(|| format!("processor {name} does not start"))?;
+            let processor = registration
+                .start(table, deps)
+                .await
+                .with_context(|| format!("processor {name} does not start"))?;
             for handler in processor.commands() {
                 let (bus, clock, settings) = (role.bus(handler.verb()).await?, role.clock.clone(), role.worker());
                 let own = bus.clone();
-                services.start(format!("cmd-{}", handler.verb()), move |_| worker::run_command(own.clone(), handler.clone(), clock.clone(), settings.clone()));
+                services.start(format!("cmd-{}", handler.verb()), move |_| {
+                    worker::run_command(own.clone(), handler.clone(), clock.clone(), settings.clone())
+                });
                 buses.push(bus);
             }
             let bus = role.bus(name).await?;
             for lane in Lane::ALL {
-                let (own, processor, stores, clock, settings) = (bus.clone(), processor.clone(), stores.clone(), role.clock.clone(), role.worker());
+                let (own, processor, stores, clock, settings) = (
+                    bus.clone(),
+                    processor.clone(),
+                    stores.clone(),
+                    role.clock.clone(),
+                    role.worker(),
+                );
                 services.start(format!("{name}-{lane}"), move |_| {
-                    worker::run_processor(own.clone(), processor.clone(), stores.clone(), clock.clone(), lane, settings.clone())
+                    worker::run_processor(
+                        own.clone(),
+                        processor.clone(),
+                        stores.clone(),
+                        clock.clone(),
+                        lane,
+                        settings.clone(),
+                    )
                 });
             }
             buses.push(bus);

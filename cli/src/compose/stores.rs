@@ -20,5 +20,7 @@ pub async fn s3(name: &str, settings: &config::S3Store) -> anyhow::Result<S3Stor
         credentials,
         force_path_style: settings.path_style,
     };
-    S3Store::connect(settings).await.with_context(|| format!("store {name}"))
+    S3Store::connect(settings)
+        .await
+        .with_context(|| format!("store {name}"))
 }

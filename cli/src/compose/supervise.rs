@@ -21,7 +21,11 @@ pub struct Services {
 impl Services {
     /// None yet; they end when `stop` is cancelled.
     pub fn new(stop: CancellationToken) -> Self {
-        Self { tasks: JoinSet::new(), stop, faults: Arc::default() }
+        Self {
+            tasks: JoinSet::new(),
+            stop,
+            faults: Arc::default(),
+        }
     }
 
     /// Which services are down, and why.
@@ -51,8 +55,16 @@ impl Services {
                 if began.elapsed() > REST.1 {
                     rest = REST.0;
                 }
-                tracing::error!(service = name, error, "service failed; it is started again in {} s", rest.as_secs());
-                faults.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), error);
+                tracing::error!(
+                    service = name,
+                    error,
+                    "service failed; it is started again in {} s",
+                    rest.as_secs()
+                );
+                faults
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(name.clone(), error);
                 tokio::select! {
                     () = tokio::time::sleep(rest) => {}
                     () = stop.cancelled() => return,

@@ -28,7 +28,9 @@ use super::{banner, stores};
 use crate::args::{Global, Up};
 use crate::config::{self, Plan, Sync};
 use crate::http::{self, Check};
-use crate::instance::{BucketNames, Lock, NatsAccess, OperatorLogin, RunFile, S3Access, S3Credentials, S3Pair, TenantLogin, private_dir};
+use crate::instance::{
+    BucketNames, Lock, NatsAccess, OperatorLogin, RunFile, S3Access, S3Credentials, S3Pair, TenantLogin, private_dir,
+};
 use crate::output::{Exit, Failure};
 use crate::people::keys::key_plan;
 use crate::telemetry::Telemetry;
@@ -41,7 +43,10 @@ pub async fn up(global: &Global, args: &Up, processors: Vec<Registration>) -> Re
     let plan = config::load(global, &processors).map_err(|problems| Failure::new(Exit::Config, problems))?;
     for name in &args.without {
         if !processors.iter().any(|processor| processor.name.as_str() == name) {
-            return Err(Failure::text(Exit::Config, format!("--without {name}: no such processor")));
+            return Err(Failure::text(
+                Exit::Config,
+                format!("--without {name}: no such processor"),
+            ));
         }
     }
     let lock = Lock::take(&plan.data_dir).map_err(|error| Failure::new(Exit::Temporary, error))?;
@@ -53,15 +58,21 @@ pub async fn up(global: &Global, args: &Up, processors: Vec<Registration>) -> Re
     let end = instance(&plan, args, processors, &telemetry, stop.clone()).await;
     signals.abort();
     let _ = std::fs::remove_file(RunFile::path(&plan.data_dir));
-    tokio::task::spawn_blocking(move || telemetry.stop()).await.context("telemetry")?;
+    tokio::task::spawn_blocking(move || telemetry.stop())
+        .await
+        .context("telemetry")?;
     drop(lock);
-    end.map(|()| Exit::Ok).map_err(|error| Failure::new(Exit::Failure, error))
+    end.map(|()| Exit::Ok)
+        .map_err(|error| Failure::new(Exit::Failure, error))
 }
 
 /// The first signal drains, the second ends at once.
 pub(super) async fn signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
     for round in 0.. {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -75,7 +86,13 @@ pub(super) async fn signals(stop: CancellationToken) {
     }
 }
 
-async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemetry: &Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
+async fn instance(
+    plan: &Plan,
+    args: &Up,
+    processors: Vec<Registration>,
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let facts = Facts::of(plan, &processors)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut notices = Vec::new();
@@ -83,10 +100,16 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
 
     // Keys first: without them nothing can be sealed, and the first start must say where they are.
     let keys = key_plan(plan).map_err(|failure| failure.error)?;
-    let (data_dir, config_dir, tenants, now) = (plan.data_dir.clone(), plan.config_dir.clone(), plan.tenants.clone(), clock.now());
+    let (data_dir, config_dir, tenants, now) = (
+        plan.data_dir.clone(),
+        plan.config_dir.clone(),
+        plan.tenants.clone(),
+        clock.now(),
+    );
     private_dir(&config_dir)?;
     let keyring = keys.keys.ring(&data_dir);
-    let opened = tokio::task::spawn_blocking(move || keys.open_or_create(&data_dir, &config_dir, &tenants, now)).await?;
+    let opened =
+        tokio::task::spawn_blocking(move || keys.open_or_create(&data_dir, &config_dir, &tenants, now)).await?;
     if let Some(notice) = opened.context("the key ring cannot be opened")?.notice {
         notices.push(notice.to_string());
     }
@@ -101,31 +124,61 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
         Sync::Always => SyncMode::Always,
     };
     let wish = |address: SocketAddr| (address.port() != 0).then_some(address.port());
-    settings.preferred = Preferred { client: wish(plan.raw.nats.listen), websocket: wish(plan.raw.nats.websocket_listen), monitor: None };
+    settings.preferred = Preferred {
+        client: wish(plan.raw.nats.listen),
+        websocket: wish(plan.raw.nats.websocket_listen),
+        monitor: None,
+    };
     let server = server::start(settings, &accounts).await?;
-    moved.extend(server.moved_ports().iter().map(|(what, asked, got)| format!("port {asked} for NATS ({what}) is taken; {got} is used")));
+    moved.extend(
+        server
+            .moved_ports()
+            .iter()
+            .map(|(what, asked, got)| format!("port {asked} for NATS ({what}) is taken; {got} is used")),
+    );
     let connect = |role: String| {
         let (login, url) = (accounts.login(&role), server.url());
         async move {
             let login = login.with_context(|| format!("no user for role {role}"))?;
-            anyhow::Ok(Bus::connect(Login { url, user: login.user, password: login.password, role: login.role }).await?)
+            anyhow::Ok(
+                Bus::connect(Login {
+                    url,
+                    user: login.user,
+                    password: login.password,
+                    role: login.role,
+                })
+                .await?,
+            )
         }
     };
     let provisioner = connect("provisioner".to_owned()).await?;
     let report = cofferdam_nats::provision(&provisioner, &facts.topology(plan)).await?;
-    tracing::info!(created = report.created.len(), updated = report.updated.len(), "streams and consumers are as they should be");
+    tracing::info!(
+        created = report.created.len(),
+        updated = report.updated.len(),
+        "streams and consumers are as they should be"
+    );
     for drift in &report.drift {
         tracing::warn!(%drift, "setting was repaired");
     }
     let mut buses = BTreeMap::new();
-    for role in ["ingest", "join", "sink", "query", "dlq"].map(str::to_owned).into_iter().chain(facts.processors.iter().chain(&facts.verbs).map(ToString::to_string)) {
+    for role in ["ingest", "join", "sink", "query", "dlq"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(facts.processors.iter().chain(&facts.verbs).map(ToString::to_string))
+    {
         let bus = connect(role.clone()).await?;
         if let Some(needs) = roles.iter().find(|needs| needs.role == role) {
             bus.self_check(&Need::of(needs)).await?;
         }
         buses.insert(role, bus);
     }
-    let bus = |role: &str| buses.get(role).cloned().with_context(|| format!("no connection for role {role}"));
+    let bus = |role: &str| {
+        buses
+            .get(role)
+            .cloned()
+            .with_context(|| format!("no connection for role {role}"))
+    };
 
     // The stores.
     let names = &plan.raw.buckets;
@@ -141,21 +194,40 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
         bucket.create_bucket(name).await?;
     }
     let own: Arc<dyn ObjectStore> = Arc::new(bucket.clone());
-    let place = |name: &cofferdam_schemas::BucketName| Place { store: own.clone(), bucket: name.clone() };
+    let place = |name: &cofferdam_schemas::BucketName| Place {
+        store: own.clone(),
+        bucket: name.clone(),
+    };
     let embedded = facts::embedded()?;
     let mut landing: BTreeMap<SourceName, Arc<dyn ObjectStore>> = BTreeMap::from([(embedded.clone(), own.clone())]);
     let mut raw_sources = BTreeMap::new();
     for source in &plan.sources {
         let store: Arc<dyn ObjectStore> = Arc::new(stores::s3(source.name.as_str(), &source.store).await?);
         landing.insert(source.name.clone(), store.clone());
-        raw_sources.insert(source.name.clone(), ingest::RawSource { dialect: source.dialect, key_encoding: None, store });
+        raw_sources.insert(
+            source.name.clone(),
+            ingest::RawSource {
+                dialect: source.dialect,
+                key_encoding: None,
+                store,
+            },
+        );
     }
-    let stores = Stores { landing: landing.clone(), vault: place(&names.vault), results: place(&names.results), outbox: place(&names.outbox) };
+    let stores = Stores {
+        landing: landing.clone(),
+        vault: place(&names.vault),
+        results: place(&names.results),
+        outbox: place(&names.outbox),
+    };
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.database).await?);
 
     // The endpoint, so that links can be signed before the first command.
     let credentials = S3Credentials::load_or_create(&plan.data_dir, &plan.tenants)?;
-    let credential = |pair: &S3Pair, grants| Credential { access_key_id: pair.access_key_id.clone(), secret: pair.secret_access_key.clone().into(), grants };
+    let credential = |pair: &S3Pair, grants| Credential {
+        access_key_id: pair.access_key_id.clone(),
+        secret: pair.secret_access_key.clone().into(),
+        grants,
+    };
     let mut all = vec![credential(&credentials.operator, Grants::Operator)];
     for tenant in &plan.tenants {
         let own = |l: &&config::LandingBucket| l.source.is_none() && l.tenant.as_ref() == Some(tenant);
@@ -166,16 +238,26 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
             results: names.results.clone(),
             outbox: names.outbox.clone(),
         };
-        let pair = credentials.tenants.get(tenant.as_str()).context("credentials of a tenant")?;
+        let pair = credentials
+            .tenants
+            .get(tenant.as_str())
+            .context("credentials of a tenant")?;
         all.push(credential(pair, grants));
     }
     let listener = http::bind(plan.raw.s3.listen).await?;
     let address = listener.local_addr()?;
     if plan.raw.s3.listen.port() != 0 && address.port() != plan.raw.s3.listen.port() {
-        moved.push(format!("port {} for S3 is taken; {} is used", plan.raw.s3.listen.port(), address.port()));
+        moved.push(format!(
+            "port {} for S3 is taken; {} is used",
+            plan.raw.s3.listen.port(),
+            address.port()
+        ));
     }
     let endpoint_url = format!("http://{address}");
-    bucket.set_endpoint(endpoint_url.clone(), credential(&credentials.operator, Grants::Operator));
+    bucket.set_endpoint(
+        endpoint_url.clone(),
+        credential(&credentials.operator, Grants::Operator),
+    );
 
     // Processors and their commands.
     let deps = Deps {
@@ -212,9 +294,22 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
         }
         if !elsewhere {
             for lane in Lane::ALL {
-                let (bus, processor, stores, clock, settings) = (bus(name.as_str())?, processor.clone(), stores.clone(), clock.clone(), worker_settings.clone());
+                let (bus, processor, stores, clock, settings) = (
+                    bus(name.as_str())?,
+                    processor.clone(),
+                    stores.clone(),
+                    clock.clone(),
+                    worker_settings.clone(),
+                );
                 services.start(format!("{name}-{lane}"), move |_| {
-                    worker::run_processor(bus.clone(), processor.clone(), stores.clone(), clock.clone(), lane, settings.clone())
+                    worker::run_processor(
+                        bus.clone(),
+                        processor.clone(),
+                        stores.clone(),
+                        clock.clone(),
+                        lane,
+                        settings.clone(),
+                    )
                 });
             }
         }
@@ -224,7 +319,13 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     let normaliser = Arc::new(facts::normaliser(plan)?);
     let ledger = bucket.ledger();
     let publisher: Arc<dyn ingest::Publisher> = Arc::new(bus("ingest")?);
-    let finaliser = Arc::new(ingest::Finaliser::new(Some(ledger.clone()), landing, embedded, facts::retire(plan), clock.clone()));
+    let finaliser = Arc::new(ingest::Finaliser::new(
+        Some(ledger.clone()),
+        landing,
+        embedded,
+        facts::retire(plan),
+        clock.clone(),
+    ));
     let folder = plan.folder.clone().map(|path| ingest::FolderSettings {
         settle: Duration::from_millis(plan.raw.folder.settle_ms),
         every: Duration::from_millis(plan.raw.folder.poll_ms),
@@ -233,30 +334,71 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     if let Some(folder) = &folder {
         ingest::recover_folder(folder, own.clone()).await?;
         let (folder, own) = (folder.clone(), own.clone());
-        services.start("folder", move |stop| ingest::run_folder(folder.clone(), own.clone(), stop));
-    }
-    {
-        let (ledger, publisher, normaliser) = (ledger.clone(), publisher.clone(), normaliser.clone());
-        services.start("pump", move |stop| ingest::run_pump(ledger.clone(), publisher.clone(), normaliser.clone(), stop));
-    }
-    {
-        let (ledger, publisher, normaliser, finaliser, clock) = (ledger.clone(), publisher.clone(), normaliser.clone(), finaliser.clone(), clock.clone());
-        let finals = Arc::new(StoreFinals(store.clone()));
-        services.start("redrive", move |stop| {
-            let settings = ingest::RedriveSettings::default();
-            ingest::run_redrive(ledger.clone(), publisher.clone(), normaliser.clone(), finals.clone(), finaliser.clone(), clock.clone(), settings, stop)
+        services.start("folder", move |stop| {
+            ingest::run_folder(folder.clone(), own.clone(), stop)
         });
     }
     {
-        let raw: Arc<dyn worker::Single> = Arc::new(ingest::RawNormaliser::new(raw_sources, normaliser.clone(), publisher.clone(), Some(ledger.clone())));
+        let (ledger, publisher, normaliser) = (ledger.clone(), publisher.clone(), normaliser.clone());
+        services.start("pump", move |stop| {
+            ingest::run_pump(ledger.clone(), publisher.clone(), normaliser.clone(), stop)
+        });
+    }
+    {
+        let (ledger, publisher, normaliser, finaliser, clock) = (
+            ledger.clone(),
+            publisher.clone(),
+            normaliser.clone(),
+            finaliser.clone(),
+            clock.clone(),
+        );
+        let finals = Arc::new(StoreFinals(store.clone()));
+        services.start("redrive", move |stop| {
+            let settings = ingest::RedriveSettings::default();
+            ingest::run_redrive(
+                ledger.clone(),
+                publisher.clone(),
+                normaliser.clone(),
+                finals.clone(),
+                finaliser.clone(),
+                clock.clone(),
+                settings,
+                stop,
+            )
+        });
+    }
+    {
+        let raw: Arc<dyn worker::Single> = Arc::new(ingest::RawNormaliser::new(
+            raw_sources,
+            normaliser.clone(),
+            publisher.clone(),
+            Some(ledger.clone()),
+        ));
         let (bus, settings) = (bus("ingest")?, worker_settings.clone());
-        services.start("normalise", move |_| worker::run_single(bus.clone(), topology::RAW, topology::NORMALISE, raw.clone(), settings.clone()));
+        services.start("normalise", move |_| {
+            worker::run_single(
+                bus.clone(),
+                topology::RAW,
+                topology::NORMALISE,
+                raw.clone(),
+                settings.clone(),
+            )
+        });
     }
     {
         let settings = ingest::GatewaySettings::default();
-        let gateway = ingest::Gateway::new(handlers, plan.tenants.clone(), Some(ledger.clone()), publisher.clone(), clock.clone(), settings);
+        let gateway = ingest::Gateway::new(
+            handlers,
+            plan.tenants.clone(),
+            Some(ledger.clone()),
+            publisher.clone(),
+            clock.clone(),
+            settings,
+        );
         let (bus, gateway) = (bus("ingest")?, Arc::new(gateway));
-        services.start("gateway", move |stop| ingest::run_gateway(bus.clone(), gateway.clone(), stop));
+        services.start("gateway", move |stop| {
+            ingest::run_gateway(bus.clone(), gateway.clone(), stop)
+        });
     }
 
     // Results.
@@ -267,11 +409,15 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     {
         let (bus, store) = (bus("sink")?, store.clone());
         let hooks: Vec<Arc<dyn sinks::FinalHook>> = vec![Arc::new(Closing(finaliser.clone()))];
-        services.start("sink", move |stop| sinks::run_sink(bus.clone(), store.clone(), hooks.clone(), "sqlite", stop));
+        services.start("sink", move |stop| {
+            sinks::run_sink(bus.clone(), store.clone(), hooks.clone(), "sqlite", stop)
+        });
     }
     {
         let (bus, store, tenants) = (bus("query")?, store.clone(), plan.tenants.clone());
-        services.start("query", move |stop| sinks::run_query(bus.clone(), store.clone(), tenants.clone(), stop));
+        services.start("query", move |stop| {
+            sinks::run_query(bus.clone(), store.clone(), tenants.clone(), stop)
+        });
     }
     {
         let bus = bus("dlq")?;
@@ -280,7 +426,8 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     {
         let (bus, topology) = (provisioner.clone(), facts.topology(plan));
         services.start("consumer-metrics", move |stop| {
-            let poll = cofferdam_nats::metrics::poll_consumers(bus.clone(), topology.clone(), Duration::from_secs(5), stop);
+            let poll =
+                cofferdam_nats::metrics::poll_consumers(bus.clone(), topology.clone(), Duration::from_secs(5), stop);
             async move {
                 poll.await;
                 anyhow::Ok(())
@@ -292,14 +439,23 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     let endpoint = cofferdam_bucket::serve_on(
         bucket.clone(),
         listener,
-        EndpointSettings { credentials: all, region: plan.raw.s3.region.clone(), max_connections: plan.raw.s3.max_connections, ..EndpointSettings::default() },
+        EndpointSettings {
+            credentials: all,
+            region: plan.raw.s3.region.clone(),
+            max_connections: plan.raw.s3.max_connections,
+            ..EndpointSettings::default()
+        },
         stop.clone(),
     )
     .await?;
     let listener = http::bind(plan.raw.http.listen).await?;
     let health = format!("http://{}", listener.local_addr()?);
     {
-        let (registry, checks, stop) = (telemetry.registry.clone(), checks(&services, &buses, &own, &store), stop.clone());
+        let (registry, checks, stop) = (
+            telemetry.registry.clone(),
+            checks(&services, &buses, &own, &store),
+            stop.clone(),
+        );
         tokio::spawn(async move {
             if let Err(error) = http::serve(listener, registry, checks, stop).await {
                 tracing::error!(error = format!("{error:#}"), "health endpoint failed");
@@ -307,12 +463,24 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
         });
     }
 
-    let run = run_file(plan, &accounts, &credentials, &server, endpoint_url, health, &keyring, folder.map(|f| f.path))?;
+    let run = run_file(
+        plan,
+        &accounts,
+        &credentials,
+        &server,
+        endpoint_url,
+        health,
+        &keyring,
+        folder.map(|f| f.path),
+    )?;
     if !stop.is_cancelled() {
         run.write(&plan.data_dir)?;
         tracing::info!(s3 = run.s3.endpoint, nats = run.nats.url, "ready");
         if args.quiet {
-            notices.iter().chain(&moved).for_each(|notice| tracing::warn!("{notice}"));
+            notices
+                .iter()
+                .chain(&moved)
+                .for_each(|notice| tracing::warn!("{notice}"));
         } else {
             print!("{}", banner::ready(&run, &plan.data_dir, &moved, &notices));
         }
@@ -334,7 +502,12 @@ async fn instance(plan: &Plan, args: &Up, processors: Vec<Registration>, telemet
     Ok(())
 }
 
-fn checks(services: &Services, buses: &BTreeMap<String, Bus>, own: &Arc<dyn ObjectStore>, store: &Arc<dyn Store>) -> Vec<Check> {
+fn checks(
+    services: &Services,
+    buses: &BTreeMap<String, Bus>,
+    own: &Arc<dyn ObjectStore>,
+    store: &Arc<dyn Store>,
+) -> Vec<Check> {
     let faults = services.faults();
     let buses: Vec<_> = buses.values().cloned().collect();
     let (own, store) = (own.clone(), store.clone());
@@ -342,8 +515,18 @@ fn checks(services: &Services, buses: &BTreeMap<String, Bus>, own: &Arc<dyn Obje
         Check {
             name: "nats",
             probe: Box::new(move || {
-                let down: Vec<_> = buses.iter().filter(|bus| !bus.is_connected()).map(|bus| bus.role().to_owned()).collect();
-                Box::pin(async move { if down.is_empty() { Ok(()) } else { Err(format!("not connected: {}", down.join(", "))) } })
+                let down: Vec<_> = buses
+                    .iter()
+                    .filter(|bus| !bus.is_connected())
+                    .map(|bus| bus.role().to_owned())
+                    .collect();
+                Box::pin(async move {
+                    if down.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(format!("not connected: {}", down.join(", ")))
+                    }
+                })
             }),
         },
         Check {
@@ -363,8 +546,19 @@ fn checks(services: &Services, buses: &BTreeMap<String, Bus>, own: &Arc<dyn Obje
         Check {
             name: "services",
             probe: Box::new(move || {
-                let down: Vec<_> = faults.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-                Box::pin(async move { if down.is_empty() { Ok(()) } else { Err(format!("failed, being started again: {}", down.join(", "))) } })
+                let down: Vec<_> = faults
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .keys()
+                    .cloned()
+                    .collect();
+                Box::pin(async move {
+                    if down.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(format!("failed, being started again: {}", down.join(", ")))
+                    }
+                })
             }),
         },
     ]
@@ -382,10 +576,15 @@ fn run_file(
     folder: Option<std::path::PathBuf>,
 ) -> anyhow::Result<RunFile> {
     use secrecy::ExposeSecret;
-    let Some(tenant) = plan.tenants.first() else { bail!("no tenant") };
+    let Some(tenant) = plan.tenants.first() else {
+        bail!("no tenant")
+    };
     let login = accounts.tenant_login(tenant).context("login of the tenant")?;
     let operator = accounts.operator_login().context("login of the operator")?;
-    let pair = credentials.tenants.get(tenant.as_str()).context("credentials of the tenant")?;
+    let pair = credentials
+        .tenants
+        .get(tenant.as_str())
+        .context("credentials of the tenant")?;
     let names = &plan.raw.buckets;
     Ok(RunFile {
         pid: std::process::id(),
@@ -405,8 +604,15 @@ fn run_file(
         nats: NatsAccess {
             url: server.url(),
             websocket: server.websocket_url(),
-            tenant: TenantLogin { name: tenant.to_string(), user: login.user, password: login.password.expose_secret().to_owned() },
-            operator: OperatorLogin { user: operator.user, password: operator.password.expose_secret().to_owned() },
+            tenant: TenantLogin {
+                name: tenant.to_string(),
+                user: login.user,
+                password: login.password.expose_secret().to_owned(),
+            },
+            operator: OperatorLogin {
+                user: operator.user,
+                password: operator.password.expose_secret().to_owned(),
+            },
         },
         http,
         database: plan.database.display().to_string(),

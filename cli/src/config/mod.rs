@@ -31,7 +31,10 @@ pub struct Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.as_deref().map_or_else(|| "defaults and environment".into(), Path::to_string_lossy);
+        let file = self
+            .file
+            .as_deref()
+            .map_or_else(|| "defaults and environment".into(), Path::to_string_lossy);
         write!(f, "configuration is not valid ({file})")?;
         for problem in &self.problems {
             write!(f, "\n  {}: {}", problem.key, problem.message)?;
@@ -46,8 +49,14 @@ impl std::error::Error for Problems {}
 pub fn layers(global: &Global) -> Result<(Figment, Option<PathBuf>), Problems> {
     let file = match &global.config {
         Some(file) if !file.is_file() => {
-            let problem = ConfigProblem { key: "--config".into(), message: format!("no such file: {}", file.display()) };
-            return Err(Problems { file: None, problems: vec![problem] });
+            let problem = ConfigProblem {
+                key: "--config".into(),
+                message: format!("no such file: {}", file.display()),
+            };
+            return Err(Problems {
+                file: None,
+                problems: vec![problem],
+            });
         }
         Some(file) => Some(file.clone()),
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
@@ -77,19 +86,36 @@ pub fn load(global: &Global, processors: &[Registration]) -> Result<Plan, Proble
 fn problem(error: &figment::Error) -> ConfigProblem {
     use figment::error::Kind;
     let path = error.path.join(".");
-    let origin = error.metadata.as_ref().map(|metadata| format!(" (in {})", metadata.name)).unwrap_or_default();
+    let origin = error
+        .metadata
+        .as_ref()
+        .map(|metadata| format!(" (in {})", metadata.name))
+        .unwrap_or_default();
     match &error.kind {
         Kind::UnknownField(name, known) => {
-            let key = if path.is_empty() || path == *name || path.ends_with(&format!(".{name}")) { path.clone() } else { format!("{path}.{name}") };
+            let key = if path.is_empty() || path == *name || path.ends_with(&format!(".{name}")) {
+                path.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             let key = if key.is_empty() { name.clone() } else { key };
-            let near = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+            let near = known
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                .min();
             let advice = match near {
                 Some((distance, known)) if distance <= 1 + name.len() / 3 => format!("did you mean `{known}`?"),
                 _ => format!("known keys here: {}", known.join(", ")),
             };
-            ConfigProblem { key, message: format!("unknown key{origin}; {advice}") }
+            ConfigProblem {
+                key,
+                message: format!("unknown key{origin}; {advice}"),
+            }
         }
-        kind => ConfigProblem { key: if path.is_empty() { "(file)".into() } else { path }, message: format!("{kind}{origin}") },
+        kind => ConfigProblem {
+            key: if path.is_empty() { "(file)".into() } else { path },
+            message: format!("{kind}{origin}"),
+        },
     }
 }
 

@@ -19,8 +19,13 @@ pub fn show(figment: &Figment, origin: bool) -> Result<Vec<(String, String, Opti
         .map(|(key, value)| {
             let from = origin.then(|| {
                 let metadata = figment.find_metadata(&key);
-                let from = metadata.map(|m| m.source.as_ref().map_or_else(|| m.name.to_string(), ToString::to_string));
-                from.filter(|from| !from.contains("Raw") && !from.ends_with(".rs")).unwrap_or_else(|| "default".to_owned())
+                let from = metadata.map(|m| {
+                    m.source
+                        .as_ref()
+                        .map_or_else(|| m.name.to_string(), ToString::to_string)
+                });
+                from.filter(|from| !from.contains("Raw") && !from.ends_with(".rs"))
+                    .unwrap_or_else(|| "default".to_owned())
             });
             (key, value, from)
         })
@@ -29,7 +34,11 @@ pub fn show(figment: &Figment, origin: bool) -> Result<Vec<(String, String, Opti
 
 fn walk(dict: &Dict, prefix: &str, rows: &mut Vec<(String, String)>) {
     for (name, value) in dict {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             Value::Dict(_, inner) if !inner.is_empty() => walk(inner, &key, rows),
             Value::Empty(..) => {}

@@ -52,16 +52,29 @@ impl Plan {
     /// Pure but for the current directory and `$HOME`. Reports every problem.
     pub fn check(raw: Raw, processors: &[Registration]) -> Result<Plan, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
-        let mut wrong = |key: &str, message: String| problems.push(ConfigProblem { key: key.to_owned(), message });
+        let mut wrong = |key: &str, message: String| {
+            problems.push(ConfigProblem {
+                key: key.to_owned(),
+                message,
+            })
+        };
 
         let here = std::env::current_dir().unwrap_or_default();
         let data_dir = here.join(&raw.data_dir);
-        let config_dir = match (&raw.config_dir, std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME")) {
+        let config_dir = match (
+            &raw.config_dir,
+            std::env::var_os("XDG_CONFIG_HOME"),
+            std::env::var_os("HOME"),
+        ) {
             (Some(dir), _, _) => here.join(dir),
             (None, Some(dir), _) => Path::new(&dir).join("cofferdam"),
             (None, None, Some(home)) => Path::new(&home).join(".config/cofferdam"),
             (None, None, None) => {
-                wrong("config_dir", "neither HOME nor XDG_CONFIG_HOME is set; set config_dir to a directory outside the data directory".into());
+                wrong(
+                    "config_dir",
+                    "neither HOME nor XDG_CONFIG_HOME is set; set config_dir to a directory outside the data directory"
+                        .into(),
+                );
                 PathBuf::new()
             }
         };
@@ -77,12 +90,17 @@ impl Plan {
 
         let mut buckets: BTreeSet<&BucketName> = [&raw.buckets.vault, &raw.buckets.results, &raw.buckets.outbox].into();
         if buckets.len() < 3 {
-            wrong("buckets", "vault, results and outbox must be three different buckets".into());
+            wrong(
+                "buckets",
+                "vault, results and outbox must be three different buckets".into(),
+            );
         }
         for (n, landing) in raw.landing.iter().enumerate() {
             let key = format!("landing[{n}]");
             match (&landing.tenant, landing.tenant_from) {
-                (Some(tenant), None) if !tenants.contains(tenant) => wrong(&key, format!("tenant {tenant} is not in `tenants`")),
+                (Some(tenant), None) if !tenants.contains(tenant) => {
+                    wrong(&key, format!("tenant {tenant} is not in `tenants`"))
+                }
                 (Some(_), None) | (None, Some(_)) => {}
                 _ => wrong(&key, "set either `tenant` or `tenant_from`".into()),
             }
@@ -95,43 +113,72 @@ impl Plan {
                 wrong(&key, format!("bucket {} is used twice", landing.bucket));
             }
         }
-        let landing: Vec<BucketName> = raw.landing.iter().filter(|l| l.source.is_none()).map(|l| l.bucket.clone()).collect();
+        let landing: Vec<BucketName> = raw
+            .landing
+            .iter()
+            .filter(|l| l.source.is_none())
+            .map(|l| l.bucket.clone())
+            .collect();
         let inbox = raw.folder.bucket.clone().or_else(|| landing.first().cloned());
         let inbox = match inbox {
             Some(bucket) if landing.contains(&bucket) => bucket,
             Some(bucket) => {
-                wrong("folder.bucket", format!("{bucket} is not a landing bucket of the embedded store"));
+                wrong(
+                    "folder.bucket",
+                    format!("{bucket} is not a landing bucket of the embedded store"),
+                );
                 bucket
             }
             None => {
-                wrong("landing", "at least one landing bucket without `source` is needed".into());
+                wrong(
+                    "landing",
+                    "at least one landing bucket without `source` is needed".into(),
+                );
                 raw.buckets.outbox.clone()
             }
         };
         match (raw.retire.policy, raw.retire.after_s) {
             (RetirePolicy::After, None) => wrong("retire.after_s", "needed with policy = \"after\"".into()),
-            (RetirePolicy::UntilDone | RetirePolicy::Keep, Some(_)) => wrong("retire.after_s", "only with policy = \"after\"".into()),
+            (RetirePolicy::UntilDone | RetirePolicy::Keep, Some(_)) => {
+                wrong("retire.after_s", "only with policy = \"after\"".into())
+            }
             (RetirePolicy::After, Some(_)) | (RetirePolicy::UntilDone | RetirePolicy::Keep, None) => {}
         }
 
         let names: Vec<&ProcessorName> = processors.iter().map(|processor| &processor.name).collect();
         let known = || names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let required = raw.plan.required.clone().unwrap_or_else(|| names.iter().map(|name| (*name).clone()).collect());
+        let required = raw
+            .plan
+            .required
+            .clone()
+            .unwrap_or_else(|| names.iter().map(|name| (*name).clone()).collect());
         for name in required.iter().filter(|name| !names.contains(name)) {
-            wrong("plan.required", format!("no processor {name}; this build has {}", known()));
+            wrong(
+                "plan.required",
+                format!("no processor {name}; this build has {}", known()),
+            );
         }
         if required.is_empty() {
             wrong("plan.required", "at least one processor is needed".into());
         }
         if !required.iter().any(|name| name.as_str() == "encrypt") && raw.retire.policy != RetirePolicy::Keep {
-            wrong("retire.policy", "must be \"keep\" when no plan requires `encrypt`: nothing would be sealed".into());
+            wrong(
+                "retire.policy",
+                "must be \"keep\" when no plan requires `encrypt`: nothing would be sealed".into(),
+            );
         }
         for (name, table) in &raw.processors {
             match processors.iter().find(|processor| processor.name.as_str() == name) {
-                None => wrong(&format!("processors.{name}"), format!("no such processor; this build has {}", known())),
+                None => wrong(
+                    &format!("processors.{name}"),
+                    format!("no such processor; this build has {}", known()),
+                ),
                 Some(processor) => {
                     if let Err(errors) = processor.check(table.clone()) {
-                        errors.0.into_iter().for_each(|problem| wrong(&problem.key, problem.message));
+                        errors
+                            .0
+                            .into_iter()
+                            .for_each(|problem| wrong(&problem.key, problem.message));
                     }
                 }
             }
@@ -142,14 +189,31 @@ impl Plan {
         for (n, source) in raw.sources.iter().enumerate() {
             let key = format!("sources[{n}]");
             if !seen.insert(source.name.clone()) || source.name.as_str() == "inbox" {
-                wrong(&format!("{key}.name"), format!("{} stands twice or is taken", source.name));
+                wrong(
+                    &format!("{key}.name"),
+                    format!("{} stands twice or is taken", source.name),
+                );
             }
             if source.store.access_key_id.is_some() != source.store.secret_access_key_file.is_some() {
-                wrong(&format!("{key}.store"), "access_key_id and secret_access_key_file go together".into());
+                wrong(
+                    &format!("{key}.store"),
+                    "access_key_id and secret_access_key_file go together".into(),
+                );
             }
             match source.dialect.parse() {
-                Ok(dialect) => sources.push(SourcePlan { name: source.name.clone(), dialect, store: source.store.clone(), publishes: source.publishes }),
-                Err(_) => wrong(&format!("{key}.dialect"), format!("no dialect {:?}; known: auto, aws, sns, eventbridge, minio, versitygw, ceph", source.dialect)),
+                Ok(dialect) => sources.push(SourcePlan {
+                    name: source.name.clone(),
+                    dialect,
+                    store: source.store.clone(),
+                    publishes: source.publishes,
+                }),
+                Err(_) => wrong(
+                    &format!("{key}.dialect"),
+                    format!(
+                        "no dialect {:?}; known: auto, aws, sns, eventbridge, minio, versitygw, ceph",
+                        source.dialect
+                    ),
+                ),
             }
         }
         if !(0.0..=1.0).contains(&raw.telemetry.sample_ratio) {
@@ -166,8 +230,17 @@ impl Plan {
         }
         let policy = raw.plan.policy.clone().unwrap_or_else(|| "default-1".to_owned());
         Ok(Plan {
-            database: raw.store.path.as_ref().map_or_else(|| data_dir.join("cofferdam.db"), |path| here.join(path)),
-            folder: raw.folder.enabled.then(|| raw.folder.path.as_ref().map_or_else(|| data_dir.join("inbox"), |path| here.join(path))),
+            database: raw
+                .store
+                .path
+                .as_ref()
+                .map_or_else(|| data_dir.join("cofferdam.db"), |path| here.join(path)),
+            folder: raw.folder.enabled.then(|| {
+                raw.folder
+                    .path
+                    .as_ref()
+                    .map_or_else(|| data_dir.join("inbox"), |path| here.join(path))
+            }),
             data_dir,
             config_dir,
             tenants,

@@ -52,12 +52,20 @@ pub struct Raw {
 impl Default for Raw {
     fn default() -> Self {
         #[allow(clippy::expect_used)] // Unwrap safety: literals that the types' tests accept.
-        let (tenant, inbox) = (TenantName::new("default").expect("valid"), BucketName::new("inbox").expect("valid"));
+        let (tenant, inbox) = (
+            TenantName::new("default").expect("valid"),
+            BucketName::new("inbox").expect("valid"),
+        );
         Self {
             data_dir: PathBuf::from("./cofferdam-data"),
             config_dir: None,
             tenants: vec![Tenant { name: tenant.clone() }],
-            landing: vec![Landing { bucket: inbox, tenant: Some(tenant), tenant_from: None, source: None }],
+            landing: vec![Landing {
+                bucket: inbox,
+                tenant: Some(tenant),
+                tenant_from: None,
+                source: None,
+            }],
             buckets: Buckets::default(),
             folder: Folder::default(),
             retire: Retire::default(),
@@ -122,7 +130,11 @@ impl Default for Buckets {
     fn default() -> Self {
         #[allow(clippy::expect_used)] // Unwrap safety: literals that the type's tests accept.
         let name = |text: &str| BucketName::new(text).expect("valid");
-        Self { vault: name("vault"), results: name("results"), outbox: name("outbox") }
+        Self {
+            vault: name("vault"),
+            results: name("results"),
+            outbox: name("outbox"),
+        }
     }
 }
 
@@ -144,7 +156,13 @@ pub struct Folder {
 
 impl Default for Folder {
     fn default() -> Self {
-        Self { enabled: true, path: None, settle_ms: 1_000, poll_ms: 500, bucket: None }
+        Self {
+            enabled: true,
+            path: None,
+            settle_ms: 1_000,
+            poll_ms: 500,
+            bucket: None,
+        }
     }
 }
 
@@ -195,7 +213,11 @@ pub struct S3 {
 
 impl Default for S3 {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9000)), region: "us-east-1".to_owned(), max_connections: 1024 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            region: "us-east-1".to_owned(),
+            max_connections: 1024,
+        }
     }
 }
 
@@ -303,7 +325,9 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8484)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8484)),
+        }
     }
 }
 
@@ -319,7 +343,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Human, filter: "info".to_owned() }
+        Self {
+            format: LogFormat::Human,
+            filter: "info".to_owned(),
+        }
     }
 }
 
@@ -347,7 +374,11 @@ pub struct Telemetry {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { otlp_endpoint: None, sample_ratio: 1.0, service_name: "cofferdam".to_owned() }
+        Self {
+            otlp_endpoint: None,
+            sample_ratio: 1.0,
+            service_name: "cofferdam".to_owned(),
+        }
     }
 }
 
@@ -363,6 +394,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 16, grace_s: 6 }
+        Self {
+            concurrency: 16,
+            grace_s: 6,
+        }
     }
 }

@@ -8,7 +8,11 @@ fn with(text: &str) -> (tempfile::TempDir, Global) {
     let dir = tempfile::tempdir().expect("temp dir");
     let file = dir.path().join("c.toml");
     std::fs::write(&file, text).expect("written");
-    let global = Global { config: Some(file), data: None, json: false };
+    let global = Global {
+        config: Some(file),
+        data: None,
+        json: false,
+    };
     (dir, global)
 }
 
@@ -37,8 +41,14 @@ fn an_empty_file_is_valid() {
 
 #[test]
 fn a_mistyped_key_is_an_error_with_a_suggestion() {
-    problems("[s3]\nlisten_addr = \"127.0.0.1:1\"\n", &[("s3.listen_addr", "unknown key")]);
-    problems("[folder]\nsettle_sm = 5\n", &[("folder.settle_sm", "did you mean `settle_ms`?")]);
+    problems(
+        "[s3]\nlisten_addr = \"127.0.0.1:1\"\n",
+        &[("s3.listen_addr", "unknown key")],
+    );
+    problems(
+        "[folder]\nsettle_sm = 5\n",
+        &[("folder.settle_sm", "did you mean `settle_ms`?")],
+    );
     problems("dat_dir = \"x\"\n", &[("dat_dir", "did you mean `data_dir`?")]);
 }
 
@@ -47,7 +57,12 @@ fn every_problem_is_reported_at_once() {
     let text = "[retire]\npolicy = \"after\"\n[limits]\nconcurrency = 0\ngrace_s = 60\n[plan]\nrequired = [\"encrypt\", \"nonesuch\"]\n";
     problems(
         text,
-        &[("retire.after_s", "needed"), ("limits.concurrency", "1 to 1024"), ("limits.grace_s", "at most 9"), ("plan.required", "nonesuch")],
+        &[
+            ("retire.after_s", "needed"),
+            ("limits.concurrency", "1 to 1024"),
+            ("limits.grace_s", "at most 9"),
+            ("plan.required", "nonesuch"),
+        ],
     );
 }
 
@@ -58,7 +73,10 @@ fn a_plan_that_seals_nothing_must_keep_the_plaintext() {
 
 #[test]
 fn a_processors_own_table_is_checked() {
-    problems("[processors.nonesuch]\nx = 1\n", &[("processors.nonesuch", "no such processor")]);
+    problems(
+        "[processors.nonesuch]\nx = 1\n",
+        &[("processors.nonesuch", "no such processor")],
+    );
     let (_dir, global) = with("[processors.validate]\nno_such_key = 1\n");
     let found = load(&global, &processors()).expect_err("refused").problems;
     assert_eq!(found.len(), 1);
@@ -67,7 +85,11 @@ fn a_processors_own_table_is_checked() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let global = Global { config: Some(PathBuf::from("/no/such/file.toml")), data: None, json: false };
+    let global = Global {
+        config: Some(PathBuf::from("/no/such/file.toml")),
+        data: None,
+        json: false,
+    };
     let problems = load(&global, &processors()).expect_err("refused");
     assert!(problems.to_string().contains("/no/such/file.toml"), "{problems}");
 }
@@ -85,15 +107,28 @@ fn show_names_the_origin() {
     let (_dir, global) = with("[limits]\nconcurrency = 3\n");
     let (figment, _) = layers(&global).expect("layers");
     let rows = show(&figment, true).expect("shown");
-    let origin = |key: &str| rows.iter().find(|row| row.0 == key).and_then(|row| row.2.clone()).expect("there");
-    assert!(origin("limits.concurrency").contains("c.toml"), "{}", origin("limits.concurrency"));
+    let origin = |key: &str| {
+        rows.iter()
+            .find(|row| row.0 == key)
+            .and_then(|row| row.2.clone())
+            .expect("there")
+    };
+    assert!(
+        origin("limits.concurrency").contains("c.toml"),
+        "{}",
+        origin("limits.concurrency")
+    );
     assert_eq!(origin("limits.grace_s"), "default");
 }
 
 #[test]
 fn the_documented_example_is_valid() {
     let page = include_str!("../../../docs/configuration.md");
-    let example = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example = page
+        .split("```toml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
     let (_dir, global) = with(example);
     let plan = load(&global, &processors()).expect("valid");
     assert_eq!(plan.sources.len(), 1);

@@ -66,7 +66,13 @@ impl Follower {
 
     /// What is known of a document so far.
     pub fn seen(&self, known: &Known) -> Seen {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).get(known).cloned().unwrap_or_default()
+        self.shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(known)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Waits until something was heard, or a while has passed.
@@ -82,25 +88,42 @@ impl Shared {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if subject.starts_with("live.event.") {
             if let Ok(event) = serde_json::from_slice::<ObjectEvent>(body) {
-                let known = (event.object.bucket.clone(), event.object.key.clone(), event.object.etag.clone());
-                self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(event.object.id, known.clone());
+                let known = (
+                    event.object.bucket.clone(),
+                    event.object.key.clone(),
+                    event.object.etag.clone(),
+                );
+                self.ids
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(event.object.id, known.clone());
                 let entry = seen.entry(known).or_default();
                 entry.object = Some(event.object.id);
                 entry.required = event.plan.required.iter().map(ToString::to_string).collect();
             }
         } else if subject.starts_with("live.done.") {
             if let Ok(done) = serde_json::from_slice::<Done>(body) {
-                let known = (done.object.bucket.clone(), done.object.key.clone(), done.object.etag.clone());
+                let known = (
+                    done.object.bucket.clone(),
+                    done.object.key.clone(),
+                    done.object.etag.clone(),
+                );
                 let entry = seen.entry(known).or_default();
                 entry.object = Some(done.object.id);
                 entry.done = Some(done);
             }
         } else if let Ok(result) = serde_json::from_slice::<ResultEvent>(body) {
-            let known = (result.object.bucket.clone(), result.object.key.clone(), result.object.etag.clone());
+            let known = (
+                result.object.bucket.clone(),
+                result.object.key.clone(),
+                result.object.etag.clone(),
+            );
             let entry = seen.entry(known).or_default();
             entry.object = Some(result.object.id);
             entry.required = result.plan.required.iter().map(ToString::to_string).collect();
-            entry.results.insert(result.processor.to_string(), result.outcome.to_string());
+            entry
+                .results
+                .insert(result.processor.to_string(), result.outcome.to_string());
         }
     }
 }

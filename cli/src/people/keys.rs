@@ -18,16 +18,27 @@ fn ring(plan: &Plan) -> Result<KeyRing, Failure> {
     let keys = key_plan(plan)?;
     let path = keys.keys.ring(&plan.data_dir);
     if !path.exists() {
-        return Err(Failure::text(Exit::Failure, format!("no key ring at {}: `cofferdam up` makes it at its first start; or name its data directory with --data", path.display())));
+        return Err(Failure::text(
+            Exit::Failure,
+            format!(
+                "no key ring at {}: `cofferdam up` makes it at its first start; or name its data directory with --data",
+                path.display()
+            ),
+        ));
     }
-    let protection = keys.keys.protection(&plan.data_dir, &plan.config_dir).context("the key ring cannot be opened")?;
+    let protection = keys
+        .keys
+        .protection(&plan.data_dir, &plan.config_dir)
+        .context("the key ring cannot be opened")?;
     Ok(KeyRing::open(&path, &protection).context("the key ring cannot be opened")?)
 }
 
 /// Where the keys are, from the table of the processor that uses them.
 pub fn key_plan(plan: &Plan) -> Result<cofferdam_encrypt::Plan, Failure> {
     let table = plan.raw.processors.get("encrypt").cloned().unwrap_or_default();
-    let config: cofferdam_encrypt::Config = toml::Value::Table(table).try_into().map_err(|error| Failure::new(Exit::Config, anyhow::Error::from(error)))?;
+    let config: cofferdam_encrypt::Config = toml::Value::Table(table)
+        .try_into()
+        .map_err(|error| Failure::new(Exit::Config, anyhow::Error::from(error)))?;
     cofferdam_encrypt::Plan::try_from(config).map_err(|error| Failure::new(Exit::Config, error))
 }
 
@@ -37,14 +48,25 @@ pub fn run(global: &Global, processors: &[Registration], command: &Keys) -> Resu
     let ring = ring(&plan)?;
     match command {
         Keys::Show { full } => show(global, &ring, *full),
-        Keys::Export { tenant, key, yes, output } => {
+        Keys::Export {
+            tenant,
+            key,
+            yes,
+            output,
+        } => {
             let name = TenantName::new(tenant.clone())?;
-            let keys = ring.tenant(&name).ok_or_else(|| Failure::text(Exit::Failure, format!("tenant {name} has no keys in this ring")))?;
+            let keys = ring
+                .tenant(&name)
+                .ok_or_else(|| Failure::text(Exit::Failure, format!("tenant {name} has no keys in this ring")))?;
             let (pair, which) = match key {
                 ExportKey::Tenant => (&keys.kem, "tenant key"),
                 ExportKey::Recovery => (&keys.recovery, "recovery key"),
             };
-            if !yes && !confirm(&format!("print the secret {which} of {name}? Whoever has it opens every document of this tenant."))? {
+            if !yes
+                && !confirm(&format!(
+                    "print the secret {which} of {name}? Whoever has it opens every document of this tenant."
+                ))?
+            {
                 return Err(Failure::text(Exit::Failure, "not exported"));
             }
             let text = format!(
@@ -56,7 +78,11 @@ pub fn run(global: &Global, processors: &[Registration], command: &Keys) -> Resu
             match output {
                 None => std::io::stdout().write_all(text.as_bytes())?,
                 Some(path) => {
-                    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                    let file = std::fs::OpenOptions::new()
+                        .write(true)
+                        .create_new(true)
+                        .mode(0o600)
+                        .open(path);
                     let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
                     file.write_all(text.as_bytes())?;
                     file.sync_all()?;
@@ -74,17 +100,37 @@ fn show(global: &Global, ring: &KeyRing, full: bool) -> Result<Exit, Failure> {
         json_line(&keys)?;
         return Ok(Exit::Ok);
     }
-    let cut = |text: &str| if full { text.to_owned() } else { format!("{}…", text.chars().take(40).collect::<String>()) };
+    let cut = |text: &str| {
+        if full {
+            text.to_owned()
+        } else {
+            format!("{}…", text.chars().take(40).collect::<String>())
+        }
+    };
     let mut table = Table::new(&["tenant", "key", ">epoch", "made", "key id", "recipient"]);
     for tenant in &keys.tenants {
         for (name, list) in [("tenant", &tenant.kem), ("recovery", &tenant.recovery)] {
             for key in list {
-                table.row([tenant.tenant.to_string(), name.to_owned(), key.epoch.to_string(), key.created.to_string(), key.key_id.to_string(), cut(&key.recipient)]);
+                table.row([
+                    tenant.tenant.to_string(),
+                    name.to_owned(),
+                    key.epoch.to_string(),
+                    key.created.to_string(),
+                    key.key_id.to_string(),
+                    cut(&key.recipient),
+                ]);
             }
         }
     }
     for signer in &keys.signers {
-        table.row(["-".to_owned(), "signer".to_owned(), String::new(), signer.not_before.to_string(), signer.key_id.to_string(), cut(&signer.public)]);
+        table.row([
+            "-".to_owned(),
+            "signer".to_owned(),
+            String::new(),
+            signer.not_before.to_string(),
+            signer.key_id.to_string(),
+            cut(&signer.public),
+        ]);
     }
     print!("{table}");
     println!("ring: {}", ring.path().display());

@@ -14,7 +14,8 @@ const PAGE: u32 = 200;
 pub async fn run(global: &Global, args: &Ls) -> Result<Exit, Failure> {
     let state = args.state.as_deref().map(|state| {
         let known = || ObjectState::ALL.map(ObjectState::as_str).join(", ");
-        ObjectState::parse(state).ok_or_else(|| Failure::text(Exit::Failure, format!("--state {state}: is one of {}", known())))
+        ObjectState::parse(state)
+            .ok_or_else(|| Failure::text(Exit::Failure, format!("--state {state}: is one of {}", known())))
     });
     let state = state.transpose()?;
     let session = Session::open(global).await?;
@@ -23,7 +24,13 @@ pub async fn run(global: &Global, args: &Ls) -> Result<Exit, Failure> {
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     while seen < limit {
         let page = u32::try_from(limit - seen).unwrap_or(PAGE).min(PAGE);
-        let query = ObjectsQuery { state, prefix: args.prefix.clone(), bucket: None, limit: Some(page), cursor: cursor.take() };
+        let query = ObjectsQuery {
+            state,
+            prefix: args.prefix.clone(),
+            bucket: None,
+            limit: Some(page),
+            cursor: cursor.take(),
+        };
         let answer: ObjectsAnswer = session.ask("q.objects", &query).await?;
         for object in answer.objects {
             seen += 1;
@@ -34,7 +41,15 @@ pub async fn run(global: &Global, args: &Ls) -> Result<Exit, Failure> {
             let verdict = object.verdict.map(|verdict| verdict.as_str()).unwrap_or("-");
             let found = object.detected_type.clone().unwrap_or_else(|| "-".to_owned());
             let when = object.last_modified.to_string()[..19].replace('T', " ");
-            table.row([when, object.state.to_string(), verdict.to_owned(), found, bytes(object.size), printable(object.key.as_str()), object.id.to_string()]);
+            table.row([
+                when,
+                object.state.to_string(),
+                verdict.to_owned(),
+                found,
+                bytes(object.size),
+                printable(object.key.as_str()),
+                object.id.to_string(),
+            ]);
         }
         cursor = answer.next;
         if cursor.is_none() {

@@ -25,13 +25,20 @@ const PIECE: usize = 1 << 20;
 /// Uploads, then follows each to its end. Exits 3 when one did not end as `done`.
 pub async fn run(global: &Global, args: &Put) -> Result<Exit, Failure> {
     if args.key.is_some() && args.files.len() > 1 {
-        return Err(Failure::text(Exit::Failure, "--key names one object; give one file with it"));
+        return Err(Failure::text(
+            Exit::Failure,
+            "--key names one object; give one file with it",
+        ));
     }
     let session = Session::open(global).await?;
     let bucket = args.bucket.clone().unwrap_or_else(|| session.run.buckets.inbox.clone());
     let place = session.bucket(&bucket).await?;
     let follower = Follower::start(&session).await?;
-    let bars = MultiProgress::with_draw_target(if on_terminal() && !global.json { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+    let bars = MultiProgress::with_draw_target(if on_terminal() && !global.json {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    });
 
     let work = args.files.iter().map(|file| {
         let (session, place, follower, bars) = (&session, &place, &follower, &bars);
@@ -49,7 +56,9 @@ pub async fn run(global: &Global, args: &Put) -> Result<Exit, Failure> {
                     worst = Exit::Checks;
                 }
                 if global.json {
-                    json_line(&serde_json::json!({"file": file, "key": key, "object": seen.object, "done": seen.done}))?;
+                    json_line(
+                        &serde_json::json!({"file": file, "key": key, "object": seen.object, "done": seen.done}),
+                    )?;
                 } else {
                     let object = seen.object.map(|id| id.to_string()).unwrap_or_default();
                     println!("{}  {object}  {}", words(args, &seen), printable(key.as_str()));
@@ -72,12 +81,29 @@ fn words(args: &Put, seen: &Seen) -> String {
     }
 }
 
-async fn one(session: &Session, place: &Place, follower: &Follower, bars: &MultiProgress, file: &PathBuf, args: &Put) -> Result<(ObjectKey, Seen), Failure> {
+async fn one(
+    session: &Session,
+    place: &Place,
+    follower: &Follower,
+    bars: &MultiProgress,
+    file: &PathBuf,
+    args: &Put,
+) -> Result<(ObjectKey, Seen), Failure> {
     let key = match &args.key {
         Some(key) => key.clone(),
-        None => file.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
-            Failure::text(Exit::Failure, format!("{}: the file's name is not UTF-8: name the object with --key", file.display()))
-        })?,
+        None => file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                Failure::text(
+                    Exit::Failure,
+                    format!(
+                        "{}: the file's name is not UTF-8: name the object with --key",
+                        file.display()
+                    ),
+                )
+            })?,
     };
     let key = ObjectKey::new(key)?;
     let bar = bars.add(ProgressBar::new(0));
@@ -86,7 +112,9 @@ async fn one(session: &Session, place: &Place, follower: &Follower, bars: &Multi
     }
     bar.set_prefix(printable(key.as_str()));
     bar.set_message("uploading");
-    let meta = upload(place, file, &key, args, &bar).await.with_context(|| format!("{} was not uploaded", file.display()))?;
+    let meta = upload(place, file, &key, args, &bar)
+        .await
+        .with_context(|| format!("{} was not uploaded", file.display()))?;
     let known: Known = (place.bucket.clone(), key.clone(), meta.etag);
     if args.no_wait {
         bar.finish_and_clear();
@@ -97,12 +125,22 @@ async fn one(session: &Session, place: &Place, follower: &Follower, bars: &Multi
     seen.map(|seen| (key, seen))
 }
 
-async fn upload(place: &Place, file: &Path, key: &ObjectKey, args: &Put, bar: &ProgressBar) -> anyhow::Result<cofferdam_seams::ObjectMeta> {
+async fn upload(
+    place: &Place,
+    file: &Path,
+    key: &ObjectKey,
+    args: &Put,
+    bar: &ProgressBar,
+) -> anyhow::Result<cofferdam_seams::ObjectMeta> {
     let mut source = tokio::fs::File::open(file).await?;
     let metadata = source.metadata().await?;
     anyhow::ensure!(metadata.is_file(), "not a regular file");
     bar.set_length(metadata.len());
-    let options = PutOptions { content_type: args.content_type.clone(), size_hint: Some(metadata.len()), ..PutOptions::default() };
+    let options = PutOptions {
+        content_type: args.content_type.clone(),
+        size_hint: Some(metadata.len()),
+        ..PutOptions::default()
+    };
     let mut upload = place.store.upload(&place.at(key.clone()), options).await?;
     let mut total = 0;
     loop {
@@ -122,7 +160,13 @@ async fn upload(place: &Place, file: &Path, key: &ObjectKey, args: &Put, bar: &P
     Ok(upload.finish(Bytes::new()).await?)
 }
 
-async fn wait(session: &Session, follower: &Follower, known: &Known, bar: &ProgressBar, patience: Duration) -> Result<Seen, Failure> {
+async fn wait(
+    session: &Session,
+    follower: &Follower,
+    known: &Known,
+    bar: &ProgressBar,
+    patience: Duration,
+) -> Result<Seen, Failure> {
     let until = Instant::now() + patience;
     let mut asked = Instant::now();
     loop {
@@ -130,7 +174,12 @@ async fn wait(session: &Session, follower: &Follower, known: &Known, bar: &Progr
         if seen.done.is_some() || seen.results.values().any(|outcome| outcome == "dead") {
             return Ok(seen);
         }
-        let open: Vec<_> = seen.required.iter().filter(|name| !seen.results.contains_key(*name)).cloned().collect();
+        let open: Vec<_> = seen
+            .required
+            .iter()
+            .filter(|name| !seen.results.contains_key(*name))
+            .cloned()
+            .collect();
         bar.set_message(match (seen.object, open.is_empty()) {
             (None, _) => "waiting".to_owned(),
             (Some(_), true) => "finishing".to_owned(),
@@ -138,7 +187,13 @@ async fn wait(session: &Session, follower: &Follower, known: &Known, bar: &Progr
         });
         if Instant::now() > until {
             let key = printable(known.1.as_str());
-            return Err(Failure::text(Exit::Temporary, format!("{key} is not finished after {} s; it goes on: see `cofferdam status {key}`", patience.as_secs())));
+            return Err(Failure::text(
+                Exit::Temporary,
+                format!(
+                    "{key} is not finished after {} s; it goes on: see `cofferdam status {key}`",
+                    patience.as_secs()
+                ),
+            ));
         }
         follower.heard(Duration::from_millis(500)).await;
         // The feed is sent at most once: when it is silent, ask.
@@ -150,4 +205,3 @@ async fn wait(session: &Session, follower: &Follower, known: &Known, bar: &Progr
         }
     }
 }
-

@@ -13,7 +13,15 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
     let select = selector(&args.name)?;
     let session = Session::open(global).await?;
     let answer: ObjectAnswer = session.ask("q.object", &select).await?;
-    let results: ResultsAnswer = session.ask("q.results", &Selector { object: Some(answer.object.id), ..Selector::default() }).await?;
+    let results: ResultsAnswer = session
+        .ask(
+            "q.results",
+            &Selector {
+                object: Some(answer.object.id),
+                ..Selector::default()
+            },
+        )
+        .await?;
     let exit = match answer.object.state {
         ObjectState::Dead | ObjectState::Quarantined => Exit::Checks,
         ObjectState::Open | ObjectState::Done | ObjectState::Superseded | ObjectState::Deleted => Exit::Ok,
@@ -29,7 +37,13 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
     let found = object.detected_type.as_deref().unwrap_or("type not known yet");
     println!("{} in {}, {found}; {}", bytes(object.size), object.bucket, object.state);
     if let Some(sealed) = &object.sealed {
-        println!("sealed: {}/{} ({}), opened again {}", sealed.bucket, sealed.key, bytes(sealed.size), sealed.opened_at);
+        println!(
+            "sealed: {}/{} ({}), opened again {}",
+            sealed.bucket,
+            sealed.key,
+            bytes(sealed.size),
+            sealed.opened_at
+        );
     }
     println!();
     let first = answer.timeline.first().map_or(object.last_modified, |step| step.at);
@@ -44,22 +58,58 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
             StepKind::Started => ("started", processor),
             StepKind::Finished => {
                 let outcome = step.outcome.map(|o| o.to_string()).unwrap_or_default();
-                let findings = step.findings.filter(|n| *n > 0).map(|n| format!(", {n} findings")).unwrap_or_default();
-                let error = step.error.as_ref().map(|e| format!(": {}", e.message)).unwrap_or_default();
-                ("finished", format!("{processor}: {outcome}{}{findings}{error}", words(step.verdict)))
+                let findings = step
+                    .findings
+                    .filter(|n| *n > 0)
+                    .map(|n| format!(", {n} findings"))
+                    .unwrap_or_default();
+                let error = step
+                    .error
+                    .as_ref()
+                    .map(|e| format!(": {}", e.message))
+                    .unwrap_or_default();
+                (
+                    "finished",
+                    format!("{processor}: {outcome}{}{findings}{error}", words(step.verdict)),
+                )
             }
-            StepKind::Final => ("final", format!("{}{}", step.state.map(|s| s.to_string()).unwrap_or_default(), words(step.verdict))),
+            StepKind::Final => (
+                "final",
+                format!(
+                    "{}{}",
+                    step.state.map(|s| s.to_string()).unwrap_or_default(),
+                    words(step.verdict)
+                ),
+            ),
             StepKind::Deleted => ("deleted", "by command".to_owned()),
         };
-        table.row([clock(step.at), format!("{} ms", step.at.unix_millis() - first.unix_millis()), name.to_owned(), what]);
+        table.row([
+            clock(step.at),
+            format!("{} ms", step.at.unix_millis() - first.unix_millis()),
+            name.to_owned(),
+            what,
+        ]);
     }
     print!("{table}");
-    let findings: Vec<_> = results.results.iter().flat_map(|result| result.findings.iter().map(move |finding| (result, finding))).collect();
+    let findings: Vec<_> = results
+        .results
+        .iter()
+        .flat_map(|result| result.findings.iter().map(move |finding| (result, finding)))
+        .collect();
     if !findings.is_empty() {
         println!();
         for (result, finding) in findings {
-            let place = finding.span.map(|span| format!(" at byte {}", span.start)).unwrap_or_default();
-            println!("{} {} ({:?}){place}: {}", result.processor, finding.rule, finding.severity, printable(&finding.message));
+            let place = finding
+                .span
+                .map(|span| format!(" at byte {}", span.start))
+                .unwrap_or_default();
+            println!(
+                "{} {} ({:?}){place}: {}",
+                result.processor,
+                finding.rule,
+                finding.severity,
+                printable(&finding.message)
+            );
         }
     }
     Ok(exit)
@@ -72,18 +122,31 @@ fn clock(at: Timestamp) -> String {
 /// The size of a document, for ranges counted from its end.
 pub async fn size_of(session: &Session, select: &Selector) -> Result<u64, Failure> {
     let answer: ObjectAnswer = session.ask("q.object", select).await?;
-    Ok(answer.object.sealed.as_ref().map_or(answer.object.size, |sealed| sealed.plaintext_size))
+    Ok(answer
+        .object
+        .sealed
+        .as_ref()
+        .map_or(answer.object.size, |sealed| sealed.plaintext_size))
 }
 
 /// What the store says of a version whose live events may have been missed: `Some` once it is final or dead.
 pub async fn final_of(session: &Session, known: &Known, mut seen: Seen) -> Result<Option<Seen>, Failure> {
     let select = match seen.object {
-        Some(object) => Selector { object: Some(object), ..Selector::default() },
-        None => Selector { object: None, key: Some(known.1.clone()), bucket: Some(known.0.clone()) },
+        Some(object) => Selector {
+            object: Some(object),
+            ..Selector::default()
+        },
+        None => Selector {
+            object: None,
+            key: Some(known.1.clone()),
+            bucket: Some(known.0.clone()),
+        },
     };
     let answer: ObjectAnswer = match session.ask("q.object", &select).await {
         Ok(answer) => answer,
-        Err(failure) if failure.code == Some(ErrorCode::NotFound) || failure.exit == Exit::Unavailable => return Ok(None),
+        Err(failure) if failure.code == Some(ErrorCode::NotFound) || failure.exit == Exit::Unavailable => {
+            return Ok(None);
+        }
         Err(failure) => return Err(failure),
     };
     let view = answer.object;

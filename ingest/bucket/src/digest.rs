@@ -76,15 +76,40 @@ impl Algorithm {
         digests.finish().values.remove(&self).unwrap_or_default()
     }
 
-    /// The checksum of `first` followed by `second`, from theirs. `None` if the algorithm cannot, or a value has a wrong length.
-    pub(crate) fn combine(self, first: &[u8], second: &[u8], second_len: u64) -> Option<Vec<u8>> {
-        let crc = self.crc()?;
-        if first.len() != self.len() || second.len() != self.len() {
-            return None;
+    /// The checksum of runs of bytes one after the other, from the checksum and length of each. `None` if the algorithm cannot, or a value has
+    /// a wrong length.
+    pub(crate) fn combine<'a>(self, runs: impl IntoIterator<Item = (&'a [u8], u64)>) -> Option<Vec<u8>> {
+        let field = self.field()?;
+        let (mut all, mut shift) = (0, (0, field.one()));
+        for (value, length) in runs {
+            if value.len() != self.len() {
+                return None;
+            }
+            // Parts mostly have one size, whose shift is then computed once.
+            if shift.0 != length {
+                shift = (length, field.shift(length));
+            }
+            all = field.multiply(shift.1, all) ^ value.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
         }
-        let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
-        let both = crc_fast::checksum_combine(crc, number(first), number(second), second_len);
-        Some(both.to_be_bytes()[8 - self.len()..].to_vec())
+        Some(all.to_be_bytes()[8 - self.len()..].to_vec())
+    }
+
+    fn field(self) -> Option<Field> {
+        match self {
+            Self::Crc32 => Some(Field {
+                bits: 32,
+                polynomial: 0xEDB8_8320,
+            }),
+            Self::Crc32c => Some(Field {
+                bits: 32,
+                polynomial: 0x82F6_3B78,
+            }),
+            Self::Crc64Nvme => Some(Field {
+                bits: 64,
+                polynomial: 0x9A6C_9329_AC4B_C9B5,
+            }),
+            Self::Sha1 | Self::Sha256 => None,
+        }
     }
 
     /// Whether a multipart object can have one checksum over all its bytes.
@@ -95,6 +120,48 @@ impl Algorithm {
     /// Reads a base64 value and checks its length.
     pub(crate) fn decode(self, text: &str) -> Option<Vec<u8>> {
         BASE64.decode(text).ok().filter(|bytes| bytes.len() == self.len())
+    }
+}
+
+/// Polynomials over GF(2) modulo that of a CRC, lowest power in the highest bit, as CRCs that take the lowest bit first have them.
+///
+/// A CRC (of those that begin and end with an inversion, as these three do) of A followed by B is that of A times x to the number of B's bits, plus
+/// that of B. (`crc_fast` can combine too, by matrices and from nothing each time: completing 10,000 parts took ten seconds, on the writer's thread.)
+#[derive(Clone, Copy)]
+struct Field {
+    bits: u32,
+    /// Without its highest power.
+    polynomial: u64,
+}
+
+impl Field {
+    fn one(self) -> u64 {
+        1 << (self.bits - 1)
+    }
+
+    fn multiply(self, a: u64, mut b: u64) -> u64 {
+        let mut product = 0;
+        for bit in (0..self.bits).rev() {
+            if a >> bit & 1 == 1 {
+                product ^= b;
+            }
+            b = if b & 1 == 1 { b >> 1 ^ self.polynomial } else { b >> 1 };
+        }
+        product
+    }
+
+    /// x to the power of eight times `bytes`.
+    fn shift(self, mut bytes: u64) -> u64 {
+        let mut power = self.one() >> 8;
+        let mut result = self.one();
+        while bytes > 0 {
+            if bytes & 1 == 1 {
+                result = self.multiply(power, result);
+            }
+            power = self.multiply(power, power);
+            bytes >>= 1;
+        }
+        result
     }
 }
 
@@ -273,13 +340,29 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn combined_is_the_same_as_together(first: Vec<u8>, second: Vec<u8>) {
-            let together = [&first[..], &second[..]].concat();
+        fn combined_is_the_same_as_together(runs: Vec<Vec<u8>>) {
+            let together = runs.concat();
             for algorithm in Algorithm::ALL.into_iter().filter(|a| a.can_combine()) {
-                let combined = algorithm.combine(&algorithm.of(&first), &algorithm.of(&second), second.len() as u64);
-                proptest::prop_assert_eq!(combined, Some(algorithm.of(&together)));
+                let sums: Vec<Vec<u8>> = runs.iter().map(|run| algorithm.of(run)).collect();
+                let pairs = sums.iter().map(Vec::as_slice).zip(runs.iter().map(|run| run.len() as u64));
+                proptest::prop_assert_eq!(algorithm.combine(pairs), Some(algorithm.of(&together)));
             }
         }
+    }
+
+    #[test]
+    fn long_runs_combine_too() {
+        let run = vec![7; 70_000];
+        for algorithm in Algorithm::ALL.into_iter().filter(|a| a.can_combine()) {
+            let sum = algorithm.of(&run);
+            let all = algorithm.combine([(sum.as_slice(), 70_000); 3]);
+            assert_eq!(
+                all,
+                Some(algorithm.of(&[run.clone(), run.clone(), run.clone()].concat()))
+            );
+        }
+        assert_eq!(Algorithm::Sha1.combine([]), None);
+        assert_eq!(Algorithm::Crc32.combine([(&[1, 2][..], 2)]), None);
     }
 
     #[test]

@@ -277,8 +277,10 @@ impl Upload for InProcess {
         let files = |error| failed(&at)(BucketError::files("write blob", error));
         let mut written = writer.finish().await.map_err(files)?;
         let mut sums = std::mem::take(&mut written.sums);
+        let front = Algorithm::Crc64Nvme.of(&head);
         if let Some(tail) = sums.values.get(&Algorithm::Crc64Nvme)
-            && let Some(whole) = Algorithm::Crc64Nvme.combine(&Algorithm::Crc64Nvme.of(&head), tail, written.size)
+            && let Some(whole) =
+                Algorithm::Crc64Nvme.combine([(front.as_slice(), head.len() as u64), (tail.as_slice(), written.size)])
         {
             sums.values.insert(Algorithm::Crc64Nvme, whole);
         }

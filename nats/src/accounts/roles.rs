@@ -181,5 +181,7 @@ fn operator() -> RoleNeeds {
     // A replay publishes the dead message to where it came from.
     role = role.publishes(["raw.s3.*", "evt.v1.>", "cmd.v1.>", "res.v1.>"]);
     role.subscribe.push("live.v1.>".to_owned());
+    // The stock inbox, so that stock tools work with the operator's login.
+    role.subscribe.push("_INBOX.>".to_owned());
     role
 }

@@ -129,6 +129,11 @@ pub struct Query {
     pub name: String,
 }
 
+impl Query {
+    /// What the query service listens to.
+    pub const ALL: &'static str = "q.v1.>";
+}
+
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "q.v1.{}.{}", self.tenant, self.name)

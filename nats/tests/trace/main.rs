@@ -1,5 +1,8 @@
 //! One trace through the broker. Alone in its process: which spans exist is decided once for all threads.
 
+// Helpers of tests fail by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "../broker/harness.rs"]
 #[allow(dead_code)] // The rest of it is for the other tests.
 mod harness;

@@ -304,14 +304,12 @@ fn wanted(request: &RetrieveRequest, sealed: &SealedCopy) -> Result<Wanted, Refu
     let total = sealed.plaintext_size;
     let wanted = Wanted {
         start: request.start.unwrap_or(0),
-        end: request.end.unwrap_or(total),
+        // An end behind the document's is brought to it, as HTTP does (RFC 9110, 14.1.2).
+        end: request.end.unwrap_or(total).min(total),
         total,
     };
-    if wanted.end > total || (wanted.start >= wanted.end && !wanted.is_whole()) {
-        let message = format!(
-            "range {}..{} does not lie within the document's {total} bytes",
-            wanted.start, wanted.end
-        );
+    if wanted.start >= wanted.end && !wanted.is_whole() {
+        let message = format!("range begins at {} but the document has {total} bytes", wanted.start);
         return Err(Refusal::new(ErrorCode::InvalidRange, message).with("size", total));
     }
     Ok(wanted)

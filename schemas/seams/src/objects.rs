@@ -31,7 +31,12 @@ pub struct Locator {
 impl Locator {
     /// The current version of a key, whatever it is.
     pub fn new(bucket: BucketName, key: ObjectKey) -> Self {
-        Self { bucket, key, version: None, etag: None }
+        Self {
+            bucket,
+            key,
+            version: None,
+            etag: None,
+        }
     }
 }
 
@@ -135,9 +140,20 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Removes a key, or with `version` exactly that version and no marker. Removing what is not there succeeds.
     async fn delete(&self, at: &Locator) -> Result<(), ObjectError>;
     /// Up to `limit` current objects whose key begins with `prefix` and is greater than `after`, in byte order.
-    async fn list(&self, bucket: &BucketName, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Listed>, ObjectError>;
+    async fn list(
+        &self,
+        bucket: &BucketName,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, ObjectError>;
     /// A URL with which anybody can read the object until it expires.
-    async fn presign_get(&self, at: &Locator, expires: Duration, download_as: Option<&str>) -> Result<String, ObjectError>;
+    async fn presign_get(
+        &self,
+        at: &Locator,
+        expires: Duration,
+        download_as: Option<&str>,
+    ) -> Result<String, ObjectError>;
     /// Whether the store answers; cheap.
     async fn ready(&self) -> Result<(), ObjectError>;
 }
@@ -169,7 +185,9 @@ impl Place {
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").field("bucket", &self.bucket).finish_non_exhaustive()
+        f.debug_struct("Place")
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
     }
 }
 

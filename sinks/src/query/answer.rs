@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cofferdam_nats::subject::Query;
+use cofferdam_nats::subject::Query;
 use cofferdam_schemas::query::{
     CommandQuery, ObjectAnswer, ObjectView, ObjectsAnswer, ObjectsQuery, ResultsAnswer, Step, StepKind,
 };
@@ -88,10 +90,13 @@ impl Answerer {
     }
 
     async fn ask(&self, subject: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let named = subject.strip_prefix("q.v1.").and_then(|rest| rest.split_once('.'));
-        let (tenant, query) = named.ok_or_else(|| refusal(ErrorCode::UnknownCommand, "ask on q.<query>"))?;
-        let tenant = self.tenants.iter().find(|known| known.as_str() == tenant);
-        let tenant = tenant.ok_or_else(|| refusal(ErrorCode::Forbidden, "this tenant is not known here"))?;
+        let asked: Query = subject
+            .parse()
+            .map_err(|_| refusal(ErrorCode::UnknownCommand, "ask on q.<query>"))?;
+        let tenant = &asked.tenant;
+        if !self.tenants.contains(tenant) {
+            return Err(refusal(ErrorCode::Forbidden, "this tenant is not known here"));
+        }
         if body.len() > LONGEST {
             return Err((
                 ErrorCode::LimitExceeded,
@@ -99,7 +104,7 @@ impl Answerer {
                 vec![("limit", LONGEST.to_string())],
             ));
         }
-        match query {
+        match asked.name.as_str() {
             "objects" => self.objects(tenant, parse(body)?).await,
             "object" => self.object(tenant, &parse(body)?).await,
             "results" => self.results(tenant, &parse(body)?).await,

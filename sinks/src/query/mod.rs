@@ -8,6 +8,7 @@ mod answer;
 use std::sync::Arc;
 
 use async_nats::{HeaderMap, Message};
+use cofferdam_nats::subject::Query;
 use cofferdam_nats::{Bus, NatsError};
 use cofferdam_schemas::{TenantName, WireError};
 use cofferdam_seams::{Clock, SystemClock};
@@ -20,8 +21,7 @@ pub use answer::Answerer;
 
 use crate::store::Store;
 
-/// What this service listens to, and the group in which several share the work.
-const SUBJECT: &str = "q.v1.*.*";
+/// The group in which several of these services share the work.
 const GROUP: &str = "query";
 /// The header that marks an error.
 pub const ERROR_HEADER: &str = "cofferdam-error";
@@ -41,14 +41,14 @@ pub async fn run_query(
         source: Box::new(source),
     };
     let mut questions = client
-        .queue_subscribe(SUBJECT, GROUP.to_owned())
+        .queue_subscribe(Query::ALL, GROUP.to_owned())
         .await
         .map_err(failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let most = client.server_info().max_payload.max(64 * 1024);
     let answerer = Arc::new(Answerer::new(store, tenants, clock, most / 4 * 3));
     let (permits, tasks) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
-    tracing::info!(subject = SUBJECT, "query service started");
+    tracing::info!(subject = Query::ALL, "query service started");
     loop {
         let question = tokio::select! {
             () = stop.cancelled() => break,

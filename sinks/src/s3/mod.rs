@@ -167,27 +167,37 @@ impl ObjectStore for S3Store {
     }
 
     async fn delete(&self, at: &Locator) -> Result<(), ObjectError> {
-        let mut request = self
+        let request = self
             .client
             .delete_object()
             .bucket(at.bucket.as_str())
-            .key(at.key.as_str())
-            .set_version_id(version(at));
+            .key(at.key.as_str());
+        let request = request.set_version_id(version(at));
+        let mut condition = None;
         if at.etag.is_some() {
-            // Looked at first, because most servers ignore the condition on a delete; sent as well, for those that do not.
+            // Looked at first, because most servers ignore the condition on a delete.
             match self.head(at).await {
-                Ok(_) => request = request.set_if_match(meta::quoted(at)),
+                // A version never changes, so nothing can come between.
+                Ok(_) if at.version.is_some() => {}
+                Ok(_) => condition = meta::quoted(at),
                 Err(ObjectError::NotFound { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match fault(at, error) {
-                // A missing bucket is a wrong configuration and must not look like success.
-                ObjectError::NotFound { .. } if self.bucket_exists(&at.bucket).await? => Ok(()),
-                error => Err(error),
+        let conditional = condition.is_some();
+        let error = match request.clone().set_if_match(condition).send().await {
+            Ok(_) => return Ok(()),
+            // A server that says that it does not know conditions here: what was looked at has to do.
+            Err(error) if conditional && fault::status(&error) == Some(501) => match request.send().await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
             },
+            Err(error) => error,
+        };
+        match fault(at, error) {
+            // A missing bucket is a wrong configuration and must not look like success.
+            ObjectError::NotFound { .. } if self.bucket_exists(&at.bucket).await? => Ok(()),
+            error => Err(error),
         }
     }
 

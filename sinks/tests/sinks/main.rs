@@ -2,5 +2,6 @@
 
 mod broker;
 mod join;
+mod metrics;
 mod rows;
 mod s3;

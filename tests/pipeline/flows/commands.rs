@@ -18,13 +18,29 @@ pub fn ranges(home: &Path) -> anyhow::Result<()> {
         let body = noise(7, 20_000_000);
         let etag = tenant.put("large.bin", body.clone()).await?;
         feed.done("large.bin", &etag, PATIENCE).await?;
-        for (start, end) in [(0, 1), (16_383, 16_385), (9_999_999, 10_050_001), (19_999_999, 20_000_000), (19_990_000, 30_000_000)] {
+        for (start, end) in [
+            (0, 1),
+            (16_383, 16_385),
+            (9_999_999, 10_050_001),
+            (19_999_999, 20_000_000),
+            (19_990_000, 30_000_000),
+        ] {
             let back = tenant.retrieve(json!({"key": "large.bin"}), Some((start, end))).await?;
             let expected = &body[start as usize..(end as usize).min(body.len())];
-            ensure!(back.body[..] == *expected, "range {start}..{end} came back different ({} bytes)", back.body.len());
+            ensure!(
+                back.body[..] == *expected,
+                "range {start}..{end} came back different ({} bytes)",
+                back.body.len()
+            );
         }
-        let error = tenant.retrieve(json!({"key": "large.bin"}), Some((20_000_000, 20_000_001))).await.err();
-        ensure!(error.is_some_and(|e| e.to_string().contains("invalid-range")), "a range behind the end must be refused");
+        let error = tenant
+            .retrieve(json!({"key": "large.bin"}), Some((20_000_000, 20_000_001)))
+            .await
+            .err();
+        ensure!(
+            error.is_some_and(|e| e.to_string().contains("invalid-range")),
+            "a range behind the end must be refused"
+        );
         Ok(())
     })
 }
@@ -43,13 +59,24 @@ pub fn idempotent(home: &Path) -> anyhow::Result<()> {
             let answer = tenant.ask("cmd.retrieve", &body).await?;
             ensure!(answer == json!({"accepted": true, "id": "client-1"}), "{answer}");
         }
-        let other = tenant.ask("cmd.retrieve", &json!({"id": "client-1", "select": {"key": "other.txt"}})).await?;
-        ensure!(other["code"] == "invalid-request", "another body under the same id must be refused: {other}");
+        let other = tenant
+            .ask(
+                "cmd.retrieve",
+                &json!({"id": "client-1", "select": {"key": "other.txt"}}),
+            )
+            .await?;
+        ensure!(
+            other["code"] == "invalid-request",
+            "another body under the same id must be refused: {other}"
+        );
         let first = tokio::time::timeout(PATIENCE, results.next()).await?;
         ensure!(first.is_some());
         let second = tokio::time::timeout(Duration::from_secs(3), results.next()).await;
         ensure!(second.is_err(), "one command has two results");
-        ensure!(keys(&tenant, "outbox", "default/").await?.len() == 1, "one command has two outbox objects");
+        ensure!(
+            keys(&tenant, "outbox", "default/").await?.len() == 1,
+            "one command has two outbox objects"
+        );
         Ok(())
     })
 }
@@ -63,16 +90,28 @@ pub fn expiry(home: &Path) -> anyhow::Result<()> {
         feed.done("short.txt", &etag, PATIENCE).await?;
         let mut results = tenant.nats.subscribe("live.retrieve.>").await?;
         tenant.nats.flush().await?;
-        let refused = tenant.ask("cmd.retrieve", &json!({"select": {"key": "short.txt"}, "expires_s": 1})).await?;
+        let refused = tenant
+            .ask("cmd.retrieve", &json!({"select": {"key": "short.txt"}, "expires_s": 1}))
+            .await?;
         ensure!(refused["code"] == "invalid-request", "{refused}");
-        tenant.ask("cmd.retrieve", &json!({"select": {"key": "short.txt"}, "expires_s": 60})).await?;
+        tenant
+            .ask(
+                "cmd.retrieve",
+                &json!({"select": {"key": "short.txt"}, "expires_s": 60}),
+            )
+            .await?;
         let message = tokio::time::timeout(PATIENCE, results.next()).await?.expect("a result");
         let event: serde_json::Value = serde_json::from_slice(&message.payload)?;
         let url = text(&event["result"]["values"], "url")?.to_owned();
         ensure!(reqwest::get(&url).await?.status().is_success(), "link does not work");
-        until("outbox is empty and the link dead", Duration::from_secs(100), || async {
-            Ok(keys(&tenant, "outbox", "default/").await?.is_empty() && !reqwest::get(&url).await?.status().is_success())
-        })
+        until(
+            "outbox is empty and the link dead",
+            Duration::from_secs(100),
+            || async {
+                Ok(keys(&tenant, "outbox", "default/").await?.is_empty()
+                    && !reqwest::get(&url).await?.status().is_success())
+            },
+        )
         .await
     })
 }
@@ -82,14 +121,27 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
     block_on(async {
         let (_instance, tenant) = start(home, Settings::default()).await?;
         let feed = Feed::start(&tenant).await?;
-        let eicar = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat();
+        let eicar = [
+            r"X5O!P%@AP[4\PZX54(P^)7CC)7}$",
+            "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*",
+        ]
+        .concat();
         let etag = tenant.put("virus.txt", eicar.into_bytes()).await?;
         let heard = feed.done("virus.txt", &etag, PATIENCE).await?;
         let done = &heard.done[0];
-        ensure!(done["state"] == "quarantined" && done["verdict"] == "quarantine", "{done}");
-        ensure!(done["sealed"]["key"].is_string(), "quarantined documents are sealed too: {done}");
+        ensure!(
+            done["state"] == "quarantined" && done["verdict"] == "quarantine",
+            "{done}"
+        );
+        ensure!(
+            done["sealed"]["key"].is_string(),
+            "quarantined documents are sealed too: {done}"
+        );
         let error = tenant.retrieve(json!({"key": "virus.txt"}), None).await.err();
-        ensure!(error.as_ref().is_some_and(|e| e.to_string().contains("quarantined")), "{error:?}");
+        ensure!(
+            error.as_ref().is_some_and(|e| e.to_string().contains("quarantined")),
+            "{error:?}"
+        );
         Ok(())
     })
 }

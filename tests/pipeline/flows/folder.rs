@@ -28,7 +28,10 @@ pub fn copy(home: &Path) -> anyhow::Result<()> {
             std::io::Write::write_all(&mut file, b"one more line\n")?;
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         }
-        for (key, expected) in [("sub dir/caf\u{e9}.bin", body), ("growing.log", b"one more line\n".repeat(8))] {
+        for (key, expected) in [
+            ("sub dir/caf\u{e9}.bin", body),
+            ("growing.log", b"one more line\n".repeat(8)),
+        ] {
             until("document is done", PATIENCE, || async {
                 let answer = tenant.ask("q.object", &json!({"key": key})).await?;
                 Ok(answer.to_string().contains("\"state\":\"done\""))
@@ -37,7 +40,10 @@ pub fn copy(home: &Path) -> anyhow::Result<()> {
             let back = tenant.retrieve(json!({ "key": key }), None).await?;
             ensure!(back.body[..] == expected[..], "{key} came back different");
         }
-        ensure!(!inbox.join("sub dir/caf\u{e9}.bin").exists() && !growing.exists(), "taken files must leave the folder");
+        ensure!(
+            !inbox.join("sub dir/caf\u{e9}.bin").exists() && !growing.exists(),
+            "taken files must leave the folder"
+        );
         for left in [".hidden", "unfinished.part", "link.txt"] {
             ensure!(inbox.join(left).symlink_metadata().is_ok(), "{left} must be left alone");
         }

@@ -1,5 +1,7 @@
 //! The people's commands, run as the program.
 
+#![allow(clippy::disallowed_methods)] // A thread of its own waits for a program.
+
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -19,18 +21,27 @@ pub fn commands(home: &Path) -> anyhow::Result<()> {
         let watch = scope.spawn(|| instance.cli(&["watch", "--json", "--count", "4"]));
         std::thread::sleep(std::time::Duration::from_millis(800));
         let put = output(instance.cli(&["put", "report one.bin", "notes.txt"])?)?;
-        ensure!(put.lines().count() == 2 && put.contains("done") && put.contains("report one.bin"), "{put}");
+        ensure!(
+            put.lines().count() == 2 && put.contains("done") && put.contains("report one.bin"),
+            "{put}"
+        );
         output(watch.join().map_err(|_| anyhow::anyhow!("watch panicked"))??)
     })?;
     ensure!(watching.lines().count() == 4, "{watching}");
     for line in watching.lines() {
         let event: Value = serde_json::from_str(line)?;
-        ensure!(event["subject"].as_str().is_some_and(|s| s.starts_with("live.")), "{line}");
+        ensure!(
+            event["subject"].as_str().is_some_and(|s| s.starts_with("live.")),
+            "{line}"
+        );
     }
 
     let ls = output(instance.cli(&["ls"])?)?;
     ensure!(ls.contains("report one.bin") && ls.contains("notes.txt"), "{ls}");
-    let rows: Vec<Value> = output(instance.cli(&["ls", "--json", "report"])?)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let rows: Vec<Value> = output(instance.cli(&["ls", "--json", "report"])?)?
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     ensure!(rows.len() == 1, "{rows:?}");
 
     let status = output(instance.cli(&["status", "report one.bin"])?)?;
@@ -44,26 +55,48 @@ pub fn commands(home: &Path) -> anyhow::Result<()> {
     ensure!(std::fs::read(home.join("back.bin"))? == body, "came back different");
     let exists = instance.cli(&["get", "report one.bin", "-o", "back.bin"])?;
     ensure!(!exists.status.success() && String::from_utf8_lossy(&exists.stderr).contains("--force"));
-    for (range, expected) in [("1000-1999", &body[1000..2000]), ("2999990-", &body[2_999_990..]), ("-7", &body[2_999_993..])] {
+    for (range, expected) in [
+        ("1000-1999", &body[1000..2000]),
+        ("2999990-", &body[2_999_990..]),
+        ("-7", &body[2_999_993..]),
+    ] {
         let part = instance.cli(&["get", "report one.bin", "--range", range, "-o", "-"])?;
-        ensure!(part.status.success() && part.stdout == expected, "range {range}: {}", String::from_utf8_lossy(&part.stderr));
+        ensure!(
+            part.status.success() && part.stdout == expected,
+            "range {range}: {}",
+            String::from_utf8_lossy(&part.stderr)
+        );
     }
 
     let missing = instance.cli(&["get", "no such document"])?;
-    ensure!(missing.status.code() == Some(1) && String::from_utf8_lossy(&missing.stderr).contains("not-found"), "{missing:?}");
+    ensure!(
+        missing.status.code() == Some(1) && String::from_utf8_lossy(&missing.stderr).contains("not-found"),
+        "{missing:?}"
+    );
     let ask = instance.cli(&["rm", "notes.txt"])?;
-    ensure!(!ask.status.success() && String::from_utf8_lossy(&ask.stderr).contains("--yes"), "rm must not guess without a terminal");
+    ensure!(
+        !ask.status.success() && String::from_utf8_lossy(&ask.stderr).contains("--yes"),
+        "rm must not guess without a terminal"
+    );
     output(instance.cli(&["rm", "notes.txt", "--yes"])?)?;
     let gone = instance.cli(&["get", "notes.txt"])?;
     ensure!(!gone.status.success(), "deleted document came back");
 
     ensure!(output(instance.cli(&["health"])?)?.contains("ok"));
-    ensure!(output(instance.cli(&["dlq", "ls", "--fail-if-any", "--json"])?)?.trim().is_empty());
+    ensure!(
+        output(instance.cli(&["dlq", "ls", "--fail-if-any", "--json"])?)?
+            .trim()
+            .is_empty()
+    );
     output(instance.cli(&["config", "check"])?)?;
     ensure!(output(instance.cli(&["config", "show", "--origin"])?)?.contains("limits.concurrency"));
     std::fs::write(home.join("wrong.toml"), "[limits]\nconcurency = 3\n")?;
     let wrong = instance.cli(&["config", "check", "--config", "wrong.toml"])?;
-    ensure!(wrong.status.code() == Some(78) && String::from_utf8_lossy(&wrong.stderr).contains("did you mean `concurrency`?"), "{wrong:?}");
+    ensure!(
+        wrong.status.code() == Some(78)
+            && String::from_utf8_lossy(&wrong.stderr).contains("did you mean `concurrency`?"),
+        "{wrong:?}"
+    );
     for shell in ["bash", "zsh", "fish"] {
         ensure!(output(instance.cli(&["completions", shell])?)?.contains("cofferdam"));
     }
@@ -81,13 +114,18 @@ pub fn keys(home: &Path) -> anyhow::Result<()> {
     let tenant = output(instance.cli(&["keys", "export", "--yes"])?)?;
     let recovery = output(instance.cli(&["keys", "export", "--key", "recovery", "--yes"])?)?;
     for identity in [&tenant, &recovery] {
-        ensure!(identity.lines().any(|line| line.starts_with("AGE-SECRET-KEY-PQ-1")), "no identity was printed");
+        ensure!(
+            identity.lines().any(|line| line.starts_with("AGE-SECRET-KEY-PQ-1")),
+            "no identity was printed"
+        );
     }
     ensure!(tenant != recovery);
 
     // The second implementation opens what the instance sealed, with either key and nothing of ours.
     let Some(python) = cofferdam_tests::tools::find("COFFERDAM_PYTHON", "no-default-python") else {
-        println!("skipped: flows::people::keys (python opener): set COFFERDAM_PYTHON to a Python that has `cryptography` and `blake3`");
+        println!(
+            "skipped: flows::people::keys (python opener): set COFFERDAM_PYTHON to a Python that has `cryptography` and `blake3`"
+        );
         return Ok(());
     };
     let opener = Path::new(env!("CARGO_MANIFEST_DIR")).join("opener/open.py");
@@ -104,8 +142,19 @@ pub fn keys(home: &Path) -> anyhow::Result<()> {
         let sealed = home.join(format!("{name}.sealed"));
         fetch(&instance, &key, &sealed)?;
         for identity in ["tenant.txt", "recovery.txt"] {
-            let run = std::process::Command::new(&python).arg(&opener).arg("--identity").arg(home.join(identity)).arg("--keys").arg(home.join("keys.json")).arg(&sealed).output()?;
-            ensure!(run.status.success(), "{name} with {identity}: {}", String::from_utf8_lossy(&run.stderr));
+            let run = std::process::Command::new(&python)
+                .arg(&opener)
+                .arg("--identity")
+                .arg(home.join(identity))
+                .arg("--keys")
+                .arg(home.join("keys.json"))
+                .arg(&sealed)
+                .output()?;
+            ensure!(
+                run.status.success(),
+                "{name} with {identity}: {}",
+                String::from_utf8_lossy(&run.stderr)
+            );
             ensure!(run.stdout == body, "{name} with {identity} is different");
         }
     }
@@ -115,8 +164,22 @@ pub fn keys(home: &Path) -> anyhow::Result<()> {
 fn fetch(instance: &Instance, key: &str, to: &Path) -> anyhow::Result<()> {
     crate::support::block_on(async {
         let run = &instance.run;
-        let s3 = cofferdam_tests::s3_client(&run.s3.endpoint, &run.s3.region, &run.s3.access_key_id, &run.s3.secret_access_key);
-        let body = s3.get_object().bucket(&run.buckets.vault).key(key).send().await?.body.collect().await?.into_bytes();
+        let s3 = cofferdam_tests::s3_client(
+            &run.s3.endpoint,
+            &run.s3.region,
+            &run.s3.access_key_id,
+            &run.s3.secret_access_key,
+        );
+        let body = s3
+            .get_object()
+            .bucket(&run.buckets.vault)
+            .key(key)
+            .send()
+            .await?
+            .body
+            .collect()
+            .await?
+            .into_bytes();
         Ok(std::fs::write(to, body)?)
     })
 }

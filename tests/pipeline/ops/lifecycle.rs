@@ -20,12 +20,20 @@ pub fn resume(home: &Path) -> anyhow::Result<()> {
         }
         let took = instance.stop()?;
         ensure!(took < Duration::from_secs(10), "took {took:?} to drain");
-        ensure!(!instance.data().join("run.json").exists(), "run.json must go with the instance");
+        ensure!(
+            !instance.data().join("run.json").exists(),
+            "run.json must go with the instance"
+        );
         instance.restart()?;
         let tenant = Tenant::connect(&instance.run).await?;
         until("all are done", PATIENCE, || async {
-            let db = rusqlite::Connection::open_with_flags(&instance.run.database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let done: i64 = db.query_row("SELECT count(*) FROM documents WHERE state = 'done'", [], |row| row.get(0))?;
+            let db = rusqlite::Connection::open_with_flags(
+                &instance.run.database,
+                rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+            )?;
+            let done: i64 = db.query_row("SELECT count(*) FROM documents WHERE state = 'done'", [], |row| {
+                row.get(0)
+            })?;
             Ok(done == 200)
         })
         .await?;
@@ -39,7 +47,8 @@ pub fn resume(home: &Path) -> anyhow::Result<()> {
         let etag = tenant.put("last", b"last".to_vec()).await?;
         feed.done("last", &etag, PATIENCE).await?;
         ensure!(feed.of("doc-123", "").event.is_none());
-        let db = rusqlite::Connection::open_with_flags(&instance.run.database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let db =
+            rusqlite::Connection::open_with_flags(&instance.run.database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let all: i64 = db.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
         ensure!(all == 201 || all == 200, "{all} documents");
         Ok(())
@@ -51,14 +60,22 @@ pub fn second(home: &Path) -> anyhow::Result<()> {
     let first = Instance::start(home, Settings::default())?;
     let second = first.cli(&["up", "--quiet"])?;
     let error = String::from_utf8_lossy(&second.stderr);
-    ensure!(!second.status.success() && error.contains(&format!("pid {}", first.run.pid)), "{error}");
-    ensure!(first.data().join("run.json").exists(), "the second must leave the first's run.json alone");
+    ensure!(
+        !second.status.success() && error.contains(&format!("pid {}", first.run.pid)),
+        "{error}"
+    );
+    ensure!(
+        first.data().join("run.json").exists(),
+        "the second must leave the first's run.json alone"
+    );
     Ok(())
 }
 
 /// Ports that are taken.
 pub fn ports(home: &Path) -> anyhow::Result<()> {
-    let taken: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let taken: Vec<TcpListener> = (0..4)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
     let address = |n: usize| taken[n].local_addr().map(|a| a.to_string());
     let settings = Settings::default()
         .env("COFFERDAM__S3__LISTEN", address(0)?)
@@ -67,7 +84,10 @@ pub fn ports(home: &Path) -> anyhow::Result<()> {
         .env("COFFERDAM__NATS__WEBSOCKET_LISTEN", address(3)?);
     let instance = Instance::start(home, settings)?;
     let run = &instance.run;
-    for (n, url) in [&run.s3.endpoint, &run.http, &run.nats.url, &run.nats.websocket].into_iter().enumerate() {
+    for (n, url) in [&run.s3.endpoint, &run.http, &run.nats.url, &run.nats.websocket]
+        .into_iter()
+        .enumerate()
+    {
         ensure!(!url.contains(&address(n)?), "{url} is taken");
     }
     block_on(async {
@@ -85,16 +105,39 @@ pub fn run_file(home: &Path) -> anyhow::Result<()> {
     ensure!(std::fs::metadata(&path)?.permissions().mode() & 0o777 == 0o600);
     let run: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
     for pointer in [
-        "/pid", "/s3/endpoint", "/s3/region", "/s3/access_key_id", "/s3/secret_access_key", "/buckets/inbox", "/buckets/vault", "/buckets/results",
-        "/buckets/outbox", "/inbox_folder", "/nats/url", "/nats/websocket", "/nats/tenant/name", "/nats/tenant/user", "/nats/tenant/password",
-        "/nats/operator/user", "/nats/operator/password", "/http", "/database",
+        "/pid",
+        "/s3/endpoint",
+        "/s3/region",
+        "/s3/access_key_id",
+        "/s3/secret_access_key",
+        "/buckets/inbox",
+        "/buckets/vault",
+        "/buckets/results",
+        "/buckets/outbox",
+        "/inbox_folder",
+        "/nats/url",
+        "/nats/websocket",
+        "/nats/tenant/name",
+        "/nats/tenant/user",
+        "/nats/tenant/password",
+        "/nats/operator/user",
+        "/nats/operator/password",
+        "/http",
+        "/database",
     ] {
-        ensure!(run.pointer(pointer).is_some_and(|value| !value.is_null() && value != ""), "no {pointer}");
+        ensure!(
+            run.pointer(pointer)
+                .is_some_and(|value| !value.is_null() && value != ""),
+            "no {pointer}"
+        );
     }
     let database = run["database"].as_str().context("database")?;
     ensure!(Path::new(database).is_file());
     for name in ["s3.json", "secrets.json"] {
-        ensure!(std::fs::metadata(instance.data().join(name))?.permissions().mode() & 0o077 == 0, "{name} can be read by others");
+        ensure!(
+            std::fs::metadata(instance.data().join(name))?.permissions().mode() & 0o077 == 0,
+            "{name} can be read by others"
+        );
     }
     Ok(())
 }

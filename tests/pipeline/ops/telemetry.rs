@@ -53,14 +53,21 @@ async fn exports(mut stream: tokio::net::TcpStream, kept: &Mutex<Vec<Span>>) -> 
             }
         };
         let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok()).context("no length")?;
+        let length = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+            .context("no length")?;
         while buffer.len() < head + length {
             ensure!(stream.read_buf(&mut buffer).await? > 0, "cut");
         }
         let body: Vec<u8> = buffer.drain(..head + length).skip(head).collect();
         if text.starts_with("post /v1/traces") {
             let request = ExportTraceServiceRequest::decode(&body[..])?;
-            let found = request.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans);
+            let found = request
+                .resource_spans
+                .into_iter()
+                .flat_map(|r| r.scope_spans)
+                .flat_map(|s| s.spans);
             kept.lock().expect("not poisoned").extend(found.map(|s| Span {
                 name: s.name,
                 trace: s.trace_id,
@@ -69,7 +76,9 @@ async fn exports(mut stream: tokio::net::TcpStream, kept: &Mutex<Vec<Span>>) -> 
                 links: s.links.into_iter().map(|l| l.trace_id).collect(),
             }));
         }
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await?;
     }
 }
 
@@ -82,7 +91,10 @@ pub fn trace(home: &Path) -> anyhow::Result<()> {
         let feed = Feed::start(&tenant).await?;
         let etag = tenant.put("traced.txt", b"traced".to_vec()).await?;
         feed.done("traced.txt", &etag, PATIENCE).await?;
-        until("landing copy retired", PATIENCE, || async { Ok(crate::support::keys(&tenant, "inbox", "").await?.is_empty()) }).await?;
+        until("landing copy retired", PATIENCE, || async {
+            Ok(crate::support::keys(&tenant, "inbox", "").await?.is_empty())
+        })
+        .await?;
         instance.stop()?;
         let spans = spans.lock().expect("not poisoned").clone();
         let mut traces: BTreeMap<Vec<u8>, Vec<Span>> = BTreeMap::new();
@@ -90,17 +102,39 @@ pub fn trace(home: &Path) -> anyhow::Result<()> {
             traces.entry(span.trace.clone()).or_default().push(span.clone());
         }
         let names = |spans: &[Span]| spans.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-        let with = |word: &str| move |spans: &&Vec<Span>| spans.iter().any(|s| s.name.contains(word));
+        let with = |word: &'static str| move |spans: &&Vec<Span>| spans.iter().any(|s| s.name.contains(word));
         let whole = traces.values().filter(with("encrypt")).find(with("validate"));
-        let whole = whole.with_context(|| format!("no trace holds both processors: {:?}", traces.values().map(|s| names(s)).collect::<Vec<_>>()))?;
+        let whole = whole.with_context(|| {
+            format!(
+                "no trace holds both processors: {:?}",
+                traces.values().map(|s| names(s)).collect::<Vec<_>>()
+            )
+        })?;
         // Every span but the first has its parent in the same trace.
-        let orphans: Vec<_> = whole.iter().filter(|s| !s.parent.is_empty() && !whole.iter().any(|p| p.id == s.parent)).collect();
-        ensure!(orphans.is_empty(), "parents are missing: {orphans:?} in {:?}", names(whole));
-        ensure!(whole.iter().filter(|s| s.parent.is_empty()).count() == 1, "one root: {:?}", names(whole));
+        let orphans: Vec<_> = whole
+            .iter()
+            .filter(|s| !s.parent.is_empty() && !whole.iter().any(|p| p.id == s.parent))
+            .collect();
+        ensure!(
+            orphans.is_empty(),
+            "parents are missing: {orphans:?} in {:?}",
+            names(whole)
+        );
+        ensure!(
+            whole.iter().filter(|s| s.parent.is_empty()).count() == 1,
+            "one root: {:?}",
+            names(whole)
+        );
         let id = &whole[0].trace;
         for step in ["join", "sink"] {
-            let reached = spans.iter().any(|s| s.name.contains(step) && (s.trace == *id || s.links.contains(id)));
-            ensure!(reached, "{step} is not part of the trace, nor linked: {:?}", names(&spans));
+            let reached = spans
+                .iter()
+                .any(|s| s.name.contains(step) && (s.trace == *id || s.links.contains(id)));
+            ensure!(
+                reached,
+                "{step} is not part of the trace, nor linked: {:?}",
+                names(&spans)
+            );
         }
         Ok(())
     })
@@ -121,9 +155,16 @@ pub fn metrics(home: &Path) -> anyhow::Result<()> {
         until("metrics are there", PATIENCE, || async {
             let text = reqwest::get(format!("{http}/metrics")).await?.text().await?;
             let named = |name: &str| text.lines().any(|line| line.starts_with(name));
-            Ok(["cofferdam_deliveries_total", "cofferdam_stage_duration_seconds_bucket", "cofferdam_consumer_pending", "cofferdam_outbox_depth", "cofferdam_sink_batch_size_bucket", "cofferdam_e2e_duration_seconds_bucket"]
-                .iter()
-                .all(|name| named(name)))
+            Ok([
+                "cofferdam_deliveries_total",
+                "cofferdam_stage_duration_seconds_bucket",
+                "cofferdam_consumer_pending",
+                "cofferdam_outbox_depth",
+                "cofferdam_sink_batch_size_bucket",
+                "cofferdam_e2e_duration_seconds_bucket",
+            ]
+            .iter()
+            .all(|name| named(name)))
         })
         .await?;
         let text = reqwest::get(format!("{http}/metrics")).await?.text().await?;

@@ -46,15 +46,22 @@ fn documents() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| format!("no samples in {}", folder.display()))? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if path.is_file() && name != "README.md" {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
+        if path.is_file() && name != "README.md" && name != "make.py" {
             files.push((name, std::fs::read(&path)?));
         }
     }
     files.sort();
     ensure!(!files.is_empty(), "no samples in {}", folder.display());
     files.push(("empty.bin".to_owned(), Vec::new()));
-    files.push(("odd names/a b+c%2Fd \u{1f512}.txt".to_owned(), b"a key with spaces, plus, percent and an emoji\n".to_vec()));
+    files.push((
+        "odd names/a b+c%2Fd \u{1f512}.txt".to_owned(),
+        b"a key with spaces, plus, percent and an emoji\n".to_vec(),
+    ));
     files.push(("big-100MB.bin".to_owned(), noise(100_000_000)));
     Ok(files)
 }
@@ -77,13 +84,21 @@ async fn demo() -> anyhow::Result<bool> {
     let home = tempfile::Builder::new().prefix("cofferdam-demo-").tempdir()?;
     let began = Instant::now();
     let mut instance = Instance::start(home.path(), Settings::default())?;
-    println!("started in {:.1} s: S3 at {}, NATS at {}", began.elapsed().as_secs_f64(), instance.run.s3.endpoint, instance.run.nats.url);
+    println!(
+        "started in {:.1} s: S3 at {}, NATS at {}",
+        began.elapsed().as_secs_f64(),
+        instance.run.s3.endpoint,
+        instance.run.nats.url
+    );
 
     let tenant = Tenant::connect(&instance.run).await?;
     let feed = Feed::start(&tenant).await?;
     let mut dropped = Vec::new();
     for (key, body) in documents()? {
-        let etag = tenant.put(&key, body.clone()).await.with_context(|| format!("put {key}"))?;
+        let etag = tenant
+            .put(&key, body.clone())
+            .await
+            .with_context(|| format!("put {key}"))?;
         dropped.push((key, etag, body));
     }
     let mut rows = Vec::new();
@@ -91,7 +106,9 @@ async fn demo() -> anyhow::Result<bool> {
         let heard = feed.done(&key, &etag, Duration::from_secs(180)).await?;
         let done = &heard.done[0];
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
-        let time = |result: Option<&serde_json::Value>, name: &str| result.and_then(|r| r[name].as_str()?.parse::<cofferdam_schemas::Timestamp>().ok());
+        let time = |result: Option<&serde_json::Value>, name: &str| {
+            result.and_then(|r| r[name].as_str()?.parse::<cofferdam_schemas::Timestamp>().ok())
+        };
         let encrypt = heard.results.get("encrypt");
         let sealed_in = match (time(encrypt, "started_at"), time(encrypt, "finished_at")) {
             (Some(start), Some(end)) => format!("{} ms", end.unix_millis() - start.unix_millis()),
@@ -106,14 +123,34 @@ async fn demo() -> anyhow::Result<bool> {
             }
             Err(error) => (format!("{error:#}"), false),
         };
-        let found = heard.results.get("validate").map(|r| text(&r["details"]["detected_type"])).unwrap_or("-".into());
-        rows.push(Row { document: key, size: body.len(), found, sealed_in, verdict: text(&done["verdict"]), retrieved, equal: equal && done["state"] == "done" });
+        let found = heard
+            .results
+            .get("validate")
+            .map(|r| text(&r["details"]["detected_type"]))
+            .unwrap_or("-".into());
+        rows.push(Row {
+            document: key,
+            size: body.len(),
+            found,
+            sealed_in,
+            verdict: text(&done["verdict"]),
+            retrieved,
+            equal: equal && done["state"] == "done",
+        });
     }
     print(&rows);
     let right = rows.iter().all(|row| row.equal && row.verdict == "pass");
     drop(feed);
     let took = instance.stop()?;
-    println!("stopped in {:.1} s; {}", took.as_secs_f64(), if right { "every document came back as it went in" } else { "NOT every row is right" });
+    println!(
+        "stopped in {:.1} s; {}",
+        took.as_secs_f64(),
+        if right {
+            "every document came back as it went in"
+        } else {
+            "NOT every row is right"
+        }
+    );
     Ok(right)
 }
 
@@ -122,16 +159,37 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn print(rows: &[Row]) {
-    let head = ["document", "size", "type found", "sealed in", "verdict", "retrieved", "equal"].map(str::to_owned);
+    let head = [
+        "document",
+        "size",
+        "type found",
+        "sealed in",
+        "verdict",
+        "retrieved",
+        "equal",
+    ]
+    .map(str::to_owned);
     let cells = rows.iter().map(|row| {
         let equal = if row.equal { "yes" } else { "NO" };
-        [row.document.clone(), row.size.to_string(), row.found.clone(), row.sealed_in.clone(), row.verdict.clone(), row.retrieved.clone(), equal.to_owned()]
+        [
+            row.document.clone(),
+            row.size.to_string(),
+            row.found.clone(),
+            row.sealed_in.clone(),
+            row.verdict.clone(),
+            row.retrieved.clone(),
+            equal.to_owned(),
+        ]
     });
     let table: Vec<[String; 7]> = std::iter::once(head).chain(cells).collect();
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     for row in &table {
-        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count()))).collect();
+        let line: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+            .collect();
         println!("{}", line.join("  ").trim_end());
     }
 }

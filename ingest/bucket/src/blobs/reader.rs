@@ -30,12 +30,15 @@ pub(crate) enum Source {
     Open(Arc<File>),
 }
 
+/// A chunk, and the file it came from.
+type Read = io::Result<(Arc<File>, Bytes)>;
+
 /// The pieces' bytes in order, read ahead by one chunk on a blocking thread. A blob that is shorter than its row says ends the
 /// stream with an error.
 pub(crate) struct BlobStream {
     blobs: Blobs,
     pieces: VecDeque<Piece>,
-    job: Option<JoinHandle<io::Result<(Arc<File>, Bytes)>>>,
+    job: Option<JoinHandle<Read>>,
     _pinned: Option<Pinned>,
 }
 

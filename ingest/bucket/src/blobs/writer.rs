@@ -23,7 +23,7 @@ pub(crate) struct BlobWriter {
 }
 
 enum Sink {
-    Memory(Digests),
+    Memory(Box<Digests>),
     /// A blocking thread works on the chunk before the one in the buffer.
     File(JoinHandle<io::Result<Open>>),
     /// An earlier call failed.
@@ -32,7 +32,7 @@ enum Sink {
 
 struct Open {
     file: fs::File,
-    digests: Digests,
+    digests: Box<Digests>,
     temporary: Temporary,
     /// An empty buffer to use again.
     spare: Vec<u8>,
@@ -59,7 +59,7 @@ impl BlobWriter {
             reserve,
             written: 0,
             buffer,
-            sink: Sink::Memory(digests),
+            sink: Sink::Memory(Box::new(digests)),
         }
     }
 

@@ -5,6 +5,7 @@
 //! nothing else; a signed chunk cannot be cut, so one that is too large is refused.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,18 +15,25 @@ use bytes::{Buf as _, Bytes};
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use s3s::StdError;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use crate::s3::errors::{CHUNK_TOO_LARGE, STALLED};
 
 /// The largest signed chunk that is taken.
 const LARGEST_SIGNED: u64 = 16 * 1024 * 1024;
+/// How much of an unwanted body is read, and for how long.
+const MOST_DRAINED: u64 = 8 * 1024 * 1024;
+const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 /// The longest line ahead of a chunk.
 const LONGEST_LINE: usize = 1024;
 
 /// See the module.
 pub(crate) struct Guarded {
-    inner: Incoming,
+    /// Gone only when this is dropped.
+    inner: Option<Incoming>,
+    /// Where a body goes that nobody wants to read any further.
+    rest: Option<oneshot::Sender<Incoming>>,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer runs. It does only while somebody waits for bytes: a slow disk is not the client's fault.
@@ -35,7 +43,8 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(inner: Incoming, headers: &HeaderMap, idle: Duration) -> Self {
+    /// Also gives a way to get back what is not read.
+    pub(crate) fn new(inner: Incoming, headers: &HeaderMap, idle: Duration) -> (Self, oneshot::Receiver<Incoming>) {
         let kind = headers
             .get("x-amz-content-sha256")
             .and_then(|value| value.to_str().ok())
@@ -43,15 +52,44 @@ impl Guarded {
         let framing = kind
             .starts_with("STREAMING-")
             .then(|| Framing::new(kind != "STREAMING-UNSIGNED-PAYLOAD-TRAILER"));
-        Self {
-            inner,
+        let (rest, left) = oneshot::channel();
+        let guarded = Self {
+            inner: Some(inner),
+            rest: Some(rest),
             idle,
             timer: Box::pin(tokio::time::sleep(idle)),
             waiting: false,
             framing,
             out: VecDeque::new(),
+        };
+        (guarded, left)
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let (Some(inner), Some(rest)) = (self.inner.take(), self.rest.take())
+            && !inner.is_end_stream()
+        {
+            // Whoever no longer cares has dropped the other end.
+            let _ = rest.send(inner);
         }
     }
+}
+
+/// Reads on for a while and forgets what it reads. A client that is still sending when its connection is closed never sees the answer.
+pub(crate) async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut left = MOST_DRAINED;
+        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let size = frame.data_ref().map_or(0, Bytes::len) as u64;
+            match left.checked_sub(size) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LONGEST_DRAIN, read).await;
 }
 
 impl Body for Guarded {
@@ -64,7 +102,10 @@ impl Body for Guarded {
             if let Some(bytes) = this.out.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            let Poll::Ready(next) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            let Some(inner) = &mut this.inner else {
+                return Poll::Ready(None);
+            };
+            let Poll::Ready(next) = Pin::new(inner).poll_frame(cx) else {
                 if !this.waiting {
                     this.waiting = true;
                     this.timer.as_mut().reset(Instant::now() + this.idle);
@@ -91,14 +132,13 @@ impl Body for Guarded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.out.is_empty() && self.inner.is_end_stream()
+        self.out.is_empty() && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.framing.is_some() {
-            SizeHint::new()
-        } else {
-            self.inner.size_hint()
+        match &self.inner {
+            Some(inner) if self.framing.is_none() => inner.size_hint(),
+            _ => SizeHint::new(),
         }
     }
 }

@@ -30,7 +30,7 @@ use service::{Service, Shared};
 use stall::Stall;
 
 /// XML in requests: the largest is a complete-multipart with 10,000 parts and their checksums.
-const LARGEST_XML: usize = 4 * 1024 * 1024;
+pub(crate) const LARGEST_XML: usize = 4 * 1024 * 1024;
 /// A file in a POST form, which `s3s` holds in memory.
 const LARGEST_FORM_FILE: u64 = 16 * 1024 * 1024;
 

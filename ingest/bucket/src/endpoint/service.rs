@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::http::{Method, Request, Response};
+use hyper::header::{CONTENT_RANGE, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::http::{Method, Request, Response, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use s3s::service::S3Service;
 use s3s::{Body, HttpError, s3_error};
 use tokio::sync::Semaphore;
 
-use super::body::Guarded;
-use crate::s3::access::OperationName;
+use super::body::{Guarded, drain};
+use crate::s3::access::{OperationName, takes_xml};
 
 /// Forms (POST uploads from browsers) are held in memory by `s3s`: this many at once.
 const FORMS_AT_ONCE: usize = 4;
@@ -61,7 +61,10 @@ impl Service {
         let _turn = if form { self.forms.acquire().await.ok() } else { None };
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(operation.clone());
-        let body = Body::http_body_unsync(Guarded::new(body, &parts.headers, self.body_timeout));
+        // Who asks first whether to send at all does not send for nothing.
+        let sends_anyway = !parts.headers.contains_key(EXPECT);
+        let (body, rest) = Guarded::new(body, &parts.headers, self.body_timeout);
+        let body = Body::http_body_unsync(body);
         let called = AssertUnwindSafe(self.s3.call(Request::from_parts(parts, body)))
             .catch_unwind()
             .await;
@@ -70,10 +73,17 @@ impl Service {
             Ok(Err(error)) => failed(Some(error)),
             Err(_) => failed(None),
         };
+        let operation = operation.get();
+        correct(operation, &mut response);
+        if sends_anyway
+            && (response.status().is_client_error() || response.status().is_server_error())
+            && let Ok(rest) = rest.await
+        {
+            drain(rest).await;
+        }
         if let Ok(id) = HeaderValue::try_from(&request_id) {
             response.headers_mut().insert("x-amz-request-id", id);
         }
-        let operation = operation.get();
         let status = i64::from(response.status().as_u16());
         self.requests.add(
             1,
@@ -86,6 +96,33 @@ impl Service {
     }
 }
 
+/// What `s3s` does not get right.
+fn correct(operation: &str, response: &mut Response<Body>) {
+    // It has no way to give this status to a HEAD.
+    if operation == "HeadObject"
+        && response.status() == StatusCode::OK
+        && response.headers().contains_key(CONTENT_RANGE)
+    {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    // It calls a request body that ends early, or is not what was signed, an internal error; those of ours have a message.
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR
+        && takes_xml(operation)
+        && response
+            .body()
+            .bytes()
+            .is_some_and(|xml| !xml.windows(9).any(|w| w == b"<Message>"))
+    {
+        let error = s3_error!(
+            IncompleteBody,
+            "The request body ended early or is not what was signed."
+        );
+        if let Ok(better) = error.to_http_response() {
+            *response = better;
+        }
+    }
+}
+
 /// Our own fault.
 fn failed(error: Option<HttpError>) -> Response<Body> {
     match error.map(s3s::StdError::from) {
@@ -95,7 +132,7 @@ fn failed(error: Option<HttpError>) -> Response<Body> {
     let error = s3_error!(InternalError, "We encountered an internal error. Please try again.");
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = hyper::http::StatusCode::INTERNAL_SERVER_ERROR;
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
 }

@@ -301,11 +301,11 @@ fn choose(named: &[NamedPart], have: &BTreeMap<u32, PartRow>) -> Result<Vec<Part
             reason: "no parts are named",
         });
     }
+    if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+        return Err(Refusal::InvalidPartOrder);
+    }
     let mut chosen: Vec<PartRow> = Vec::with_capacity(named.len());
     for (place, part) in named.iter().enumerate() {
-        if chosen.last().is_some_and(|last| last.number >= part.number) {
-            return Err(Refusal::InvalidPartOrder);
-        }
         let invalid = Refusal::InvalidPart { number: part.number };
         let Some(row) = have.get(&part.number) else {
             return Err(invalid);
@@ -342,13 +342,10 @@ fn etag(parts: &[PartRow]) -> String {
 fn whole(parts: &[PartRow]) -> Checksums {
     let mut sums = Checksums::default();
     for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.can_combine()) {
-        let mut both = Some(algorithm.of(b""));
-        for part in parts {
-            both = both
-                .zip(digest::claim(&part.sums, algorithm))
-                .and_then(|(all, one)| algorithm.combine(&all, &one, part.size));
-        }
-        *digest::slot(&mut sums, algorithm) = both.map(hex::encode);
+        let each: Option<Vec<Vec<u8>>> = parts.iter().map(|part| digest::claim(&part.sums, algorithm)).collect();
+        let all = each
+            .and_then(|each| algorithm.combine(each.iter().map(Vec::as_slice).zip(parts.iter().map(|part| part.size))));
+        *digest::slot(&mut sums, algorithm) = all.map(hex::encode);
     }
     if let [only] = parts {
         sums = only.sums.clone();

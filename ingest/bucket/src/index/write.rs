@@ -20,7 +20,7 @@ pub(crate) enum Body {
     /// In a blob that was just written.
     New(NewBlob),
     /// Those of another version; the blobs are shared.
-    Of(VersionRow),
+    Of(Box<VersionRow>),
     /// In parts of an upload, which become segments.
     Parts(Vec<Segment>),
 }

@@ -16,6 +16,7 @@ use s3s::{S3Request, S3Result, s3_error};
 use secrecy::ExposeSecret as _;
 
 use super::{OWNER, checked_key, copy};
+use crate::endpoint::LARGEST_XML;
 use crate::grants::{Credential, Rules};
 use crate::presign::LONGEST;
 
@@ -161,6 +162,7 @@ impl S3Access for Keys {
             checked_key(key)?;
         }
         refuse_headers(context.headers())?;
+        refuse_size(name, context.headers())?;
         refuse_parameters(&operation, context.uri().query().unwrap_or_default())?;
         context.extensions_mut().insert(rules);
         Ok(())
@@ -229,6 +231,30 @@ impl S3Access for Keys {
         let (bucket, key, _) = copy::source(&request.input.copy_source)?;
         allow(rules(request)?.may_read(&bucket, &key))
     }
+}
+
+/// Operations whose request is XML, which `s3s` holds in memory.
+pub(crate) fn takes_xml(operation: &str) -> bool {
+    matches!(
+        operation,
+        "CreateBucket"
+            | "DeleteObjects"
+            | "CompleteMultipartUpload"
+            | "PutObjectTagging"
+            | "PutBucketVersioning"
+            | "PutBucketNotificationConfiguration"
+    )
+}
+
+/// Too much XML. (`s3s` has the same limit, but calls it an internal error.)
+fn refuse_size(operation: &str, headers: &HeaderMap) -> S3Result<()> {
+    let length = headers
+        .get(hyper::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if takes_xml(operation) && length.is_some_and(|length| length > LARGEST_XML as u64) {
+        return Err(s3_error!(MaxMessageLengthExceeded, "Your request was too large."));
+    }
+    Ok(())
 }
 
 /// Headers that ask for something we do not do.

@@ -54,10 +54,7 @@ impl Backend {
             .commit(None, move |change| buckets::delete(change, &name))
             .await
             .map_err(errors::refuse)?;
-        Ok(S3Response::with_status(
-            DeleteBucketOutput {},
-            hyper::http::StatusCode::NO_CONTENT,
-        ))
+        Ok(S3Response::new(DeleteBucketOutput {}))
     }
 
     pub(super) async fn look_at_bucket(

@@ -152,7 +152,7 @@ impl Backend {
             sums: row.sums.clone(),
             algorithm: row.algorithm,
             composite: row.composite.clone(),
-            body: Body::Of(row),
+            body: Body::Of(Box::new(row)),
             attached,
             upload: None,
             conditions,

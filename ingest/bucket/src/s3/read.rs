@@ -253,12 +253,7 @@ impl Backend {
             .as_ref()
             .is_some_and(|mode| mode.as_str().eq_ignore_ascii_case("ENABLED"));
         describe!(output, bucket, row, range, answer, mode);
-        let status = if output.content_range.is_some() {
-            StatusCode::PARTIAL_CONTENT
-        } else {
-            StatusCode::OK
-        };
-        let mut response = S3Response::with_status(output, status);
+        let mut response = S3Response::new(output);
         response.headers = overrides(&input);
         Ok(response)
     }

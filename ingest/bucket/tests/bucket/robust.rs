@@ -139,6 +139,14 @@ async fn xml_is_limited_and_odd_requests_get_errors() {
         let answer = raw.send("POST", "/plain?delete", &[], body).await;
         assert_eq!(answer.status, 400, "{}", answer.text());
     }
+    let signed = raw.sign(
+        "POST",
+        "/plain?delete",
+        &[("content-length", "4")],
+        &hex_sha256(b"other"),
+    );
+    let answer = raw.exchange("POST", &[signed.head.as_bytes(), b"<a/>"]).await;
+    assert_eq!(answer.status, 400, "not what was signed: {}", answer.text());
     for (method, target) in [
         ("PATCH", "/plain/k"),
         ("POST", "/plain/k"),
@@ -180,6 +188,26 @@ async fn too_large_is_told_before_the_bytes_are_sent() {
         raw.exchange("PUT", &[signed.head.as_bytes()]).await.code(),
         "NoSuchBucket"
     );
+}
+
+/// A client that sends on without looking still gets to see why it was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_reach_clients_that_are_still_sending() {
+    let setup = Setup::new().await;
+    let raw = setup.raw();
+    let body = bytes(1, 4_000_000);
+    for _ in 0..5 {
+        let answer = raw.send("PUT", "/nowhere/k", &[], &body).await;
+        assert_eq!(answer.code(), "NoSuchBucket");
+        let stranger = Raw {
+            key: ("NOBODY", "x"),
+            ..raw.clone()
+        };
+        assert_eq!(
+            stranger.send("PUT", "/plain/k", &[], &body).await.code(),
+            "InvalidAccessKeyId"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -164,23 +164,3 @@ pub(super) fn text(len: usize) -> Vec<u8> {
 pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(millis)
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_speed() {
-    for config in ["", "provider = \"aws-lc\""] {
-        let bench = Bench::with(config).await;
-        let mut jobs = Vec::new();
-        for n in 0..1000 {
-            jobs.push(bench.land(&format!("{n}"), text(4096)).await);
-        }
-        let t = std::time::Instant::now();
-        for (job, doc) in &jobs {
-            bench.process(job, doc).await.unwrap();
-        }
-        eprintln!("SPEED {config:?} {:?} a document", t.elapsed() / 1000);
-        let (job, doc) = bench.land("big", text(64 << 20)).await;
-        let t = std::time::Instant::now();
-        bench.process(&job, &doc).await.unwrap();
-        eprintln!("SPEED {config:?} 64 MiB {:?}", t.elapsed());
-    }
-}

@@ -6,7 +6,6 @@ mod generate;
 mod opening;
 mod properties;
 mod sealed_vectors;
-mod speed;
 mod support;
 mod vectors_kem;
 mod vectors_payload;
