@@ -2,6 +2,8 @@
 //!
 //! A test that needs a program this machine does not have is skipped with the reason: a line `skipped: <name>: <reason>` that `cargo xtask test` counts.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)] // A panic is how a test fails.
+
 mod faults;
 mod flows;
 mod ops;

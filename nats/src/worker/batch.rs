@@ -229,7 +229,10 @@ impl Shell {
                         }
                     }
                     Ok(None) => {}
-                    Err(lost) => return Ok(Some(lost)),
+                    Err(lost) => {
+                        self.acks.release_rest(puller);
+                        return Ok(Some(lost));
+                    }
                 },
             }
         }

@@ -7,6 +7,7 @@ use cofferdam_schemas::ErrorCode;
 
 use super::code_str;
 use super::delivery::{Delivery, Ticket};
+use super::pull::Puller;
 use crate::bus::{ANSWER_WAIT, Bus, Published};
 use crate::dlq::Burial;
 use crate::error::PublishError;
@@ -68,6 +69,19 @@ impl Settler {
     /// Gives it back for somebody else.
     pub(crate) async fn release(&self, ticket: &Ticket) {
         self.retry(ticket, RELEASED.min(self.ack_wait)).await;
+    }
+
+    /// Gives back what a lost pull had received and nobody took, in the background: otherwise each of these would be
+    /// missing for a whole ack wait.
+    pub(crate) fn release_rest(&self, puller: Puller) {
+        let settler = self.clone();
+        tokio::spawn(async move {
+            for message in puller.close().await {
+                if let Some(delivery) = Delivery::from_message(&settler.bus, message) {
+                    settler.release(&delivery.ticket()).await;
+                }
+            }
+        });
     }
 
     /// Ends it: nobody will get it again. Only after [`Settler::copy`].

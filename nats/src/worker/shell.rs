@@ -253,7 +253,10 @@ impl Shell {
                         self.take(message, tasks);
                     }
                     Ok(None) => {}
-                    Err(lost) => return Some(lost),
+                    Err(lost) => {
+                        self.settler.release_rest(puller);
+                        return Some(lost);
+                    }
                 },
             }
         }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Documents, Running, Scripted, name, provisioned, quick, until};
 
+#[allow(clippy::result_large_err)] // The shape of a processor's answer.
 fn pass() -> Result<Conclusion, ProcessError> {
     Ok(Conclusion {
         verdict: Some(Verdict::Pass),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cofferdam_nats::subject::Query;
-use cofferdam_nats::subject::Query;
 use cofferdam_schemas::query::{
     CommandQuery, ObjectAnswer, ObjectView, ObjectsAnswer, ObjectsQuery, ResultsAnswer, Step, StepKind,
 };

@@ -9,6 +9,7 @@ mod ledger;
 mod listing;
 mod multipart;
 mod objects;
+mod parts;
 mod presign;
 mod robust;
 mod store;

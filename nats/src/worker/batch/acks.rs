@@ -9,6 +9,7 @@ use cofferdam_schemas::ErrorCode;
 
 use crate::error::chain;
 use crate::worker::delivery::{Delivery, Stub, Ticket};
+use crate::worker::pull::Puller;
 use crate::worker::settle::Settler;
 
 /// Acknowledges deliveries. Acks are sent plainly and pipelined: none waits for the broker's answer, and one that gets
@@ -123,6 +124,12 @@ impl Acks {
     /// Deliveries that are held.
     pub fn held(&self) -> usize {
         self.with(|held| held.entries.len())
+    }
+
+    pub(super) fn release_rest(&self, puller: Puller) {
+        if let Some(settler) = &self.settler {
+            settler.release_rest(puller);
+        }
     }
 
     pub(super) async fn release(&self, delivery: &Delivery) {

@@ -361,10 +361,10 @@ async fn ranges_outside_the_document() {
     let bench = Bench::new().await;
     let record = bench.finished("a", text(100), ObjectState::Done).await;
     for (start, end) in [
-        (Some(100), None),
-        (Some(0), Some(101)),
-        (Some(u64::MAX), None),
-        (Some(99), Some(u64::MAX)),
+        (100, None),
+        (u64::MAX, None),
+        (100, Some(200)),
+        (u64::MAX - 1, Some(u64::MAX)),
     ] {
         let body = json!({"select": {"object": record.object.id}, "start": start, "end": end});
         let refused = bench.send("retrieve", "c1", body).await.unwrap_err();
@@ -374,6 +374,24 @@ async fn ranges_outside_the_document() {
         );
     }
     assert!(bench.keys_in(bench.outbox()).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_end_behind_the_document_is_brought_to_it() {
+    let bench = Bench::new().await;
+    let body = text(100);
+    let record = bench.finished("a", body.clone(), ObjectState::Done).await;
+    for (n, (start, end)) in [(0, 101), (99, u64::MAX), (40, 100_000)].into_iter().enumerate() {
+        let request = json!({"select": {"object": record.object.id}, "start": start, "end": end});
+        let outcome = bench.send("retrieve", &format!("c{n}"), request).await.unwrap();
+        let (got, v) = (read(bench.outbox(), &key_of(&outcome)).await.unwrap(), &outcome.values);
+        assert_eq!(got, body[start as usize..], "{start}..{end}");
+        assert_eq!(
+            (&v["start"], &v["end"], &v["size"]),
+            (&json!(start), &json!(100), &json!(100 - start))
+        );
+        assert_eq!(v.contains_key("sha256"), start == 0);
+    }
 }
 
 #[tokio::test]
