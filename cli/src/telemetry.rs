@@ -75,7 +75,9 @@ impl Telemetry {
 
         // Libraries write requests, links and message bodies into their debug logs: whatever the filter says, theirs end at `info`.
         let quiet = |metadata: &tracing::Metadata<'_>| {
-            metadata.target().starts_with("cofferdam") || *metadata.level() <= tracing::Level::INFO
+            // `s3s` logs request bodies even with its errors.
+            let target = metadata.target();
+            target.starts_with("cofferdam") || (*metadata.level() <= tracing::Level::INFO && !target.starts_with("s3s"))
         };
         let quiet = tracing_subscriber::filter::filter_fn(quiet);
         let filter = EnvFilter::try_new(&plan.raw.log.filter)
