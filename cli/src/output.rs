@@ -233,7 +233,7 @@ mod tests {
         table.row(["longer name here".to_owned(), "12345".to_owned()]);
         assert_eq!(
             table.to_string(),
-            "name               size\na\\u{1b}[31m          5\nlonger name here  12345\n"
+            "name               size\na\\u{1b}[31m           5\nlonger name here  12345\n"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! `cofferdam config show`: what is in force, and where it comes from.
 
-use figment::Figment;
 use figment::value::{Dict, Value};
+use figment::{Figment, Source};
 
 use super::Raw;
 
@@ -17,19 +17,23 @@ pub fn show(figment: &Figment, origin: bool) -> Result<Vec<(String, String, Opti
     Ok(rows
         .into_iter()
         .map(|(key, value)| {
-            let from = origin.then(|| {
-                let metadata = figment.find_metadata(&key);
-                let from = metadata.map(|m| {
-                    m.source
-                        .as_ref()
-                        .map_or_else(|| m.name.to_string(), ToString::to_string)
-                });
-                from.filter(|from| !from.contains("Raw") && !from.ends_with(".rs"))
-                    .unwrap_or_else(|| "default".to_owned())
-            });
+            let from = origin.then(|| origin_of(figment, &key));
             (key, value, from)
         })
         .collect())
+}
+
+/// Where a value comes from, in a user's words. What stands in our code is a default, but for `--data`, which is layered by itself.
+fn origin_of(figment: &Figment, key: &str) -> String {
+    let Some(metadata) = figment.find_metadata(key) else {
+        return "default".to_owned();
+    };
+    match &metadata.source {
+        Some(Source::Code(_)) if key == "data_dir" && metadata.name != std::any::type_name::<Raw>() => "--data".to_owned(),
+        Some(Source::Code(_)) => "default".to_owned(),
+        Some(source) => source.to_string(),
+        None => metadata.name.to_string(),
+    }
 }
 
 fn walk(dict: &Dict, prefix: &str, rows: &mut Vec<(String, String)>) {
