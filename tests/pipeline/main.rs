@@ -6,6 +6,7 @@
 
 mod faults;
 mod flows;
+mod gateway;
 mod ops;
 mod support;
 

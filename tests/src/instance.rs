@@ -252,16 +252,7 @@ impl Instance {
 
     /// Resident memory of the process (not of the child server), in bytes: now and at its highest.
     pub fn memory(&self) -> anyhow::Result<(u64, u64)> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.run.pid))?;
-        let field = |name: &str| -> anyhow::Result<u64> {
-            let line = status
-                .lines()
-                .find(|line| line.starts_with(name))
-                .context("no such field")?;
-            let number = line.split_whitespace().nth(1).context("no number")?;
-            Ok(number.parse::<u64>()? * 1024)
-        };
-        Ok((field("VmRSS:")?, field("VmHWM:")?))
+        crate::process::memory(self.run.pid)
     }
 
     /// Runs one of the people's commands against it.

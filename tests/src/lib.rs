@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod instance;
+pub mod process;
 pub mod tools;
 
 pub use clients::{Feed, Tenant, s3_client};

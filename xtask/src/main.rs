@@ -4,6 +4,7 @@
 // Everything here runs on threads of its own; there is no runtime to stop.
 #![allow(clippy::disallowed_methods)]
 
+mod bench;
 mod checks;
 mod count;
 mod nats;
@@ -23,6 +24,7 @@ usage: cargo xtask <command>
   up [--data DIR] [...]   build, start everything and keep it running; other arguments go to `cofferdam up`
   test [FILTER]           all tests; with a filter those whose name contains it
        [--only PART]      one part only: rust, python
+  bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks
   fetch-nats              fetch the pinned nats-server and print where it is
   ci fmt|clippy|docs|clean
                           one check of the continuous integration (.ci/run runs all)
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         (Some("demo"), rest) => start(&["cofferdam-demo"], rest),
         (Some("up"), rest) => start(&["cofferdam", "up"], rest),
         (Some("test"), rest) => test::Request::parse(rest).and_then(|request| test::all(&request)),
+        (Some("bench"), rest) => bench::Request::parse(rest).and_then(|request| bench::run(&request)),
         (Some("fetch-nats"), []) => nats::server().map(|path| {
             println!("{}", path.display());
             ExitCode::SUCCESS
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
 /// Builds, then becomes the program: signals reach it directly, and its exit code is ours.
 fn start(program: &[&str], rest: &[String]) -> Outcome<ExitCode> {
     let server = nats::server()?;
-    run::build()?;
+    run::build(run::With::Programs)?;
     let mut command = std::process::Command::new(run::target().join("debug").join(program[0]));
     command
         .args(&program[1..])

@@ -36,17 +36,31 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds everything. Always with the same selection, so that the features of the dependencies are resolved once and
-/// nothing is built twice.
-pub(crate) fn build() -> Outcome<()> {
+/// What is built beside the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    /// Nothing.
+    Programs,
+    /// The tests, in one call with the programs: what tests depend on switches features of shared dependencies on, and a
+    /// second call with other features would build those twice.
+    Tests,
+}
+
+/// Builds everything. Always with the same selection, so that the features of the dependencies are resolved once.
+pub(crate) fn build(with: With) -> Outcome<()> {
     if !target().join("debug/cofferdam").exists() {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         eprintln!(
             "first build: about {} minutes on {cores} cores",
-            (24 / cores).clamp(3, 24)
+            (20 / cores).clamp(3, 20)
         );
     }
-    succeed(cargo().args(["build", "--workspace", "--locked"]))
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--locked"]);
+    if with == With::Tests {
+        command.args(["--bins", "--lib", "--tests"]);
+    }
+    succeed(&mut command)
 }
 
 /// Runs with our terminal; anything but success is an error.

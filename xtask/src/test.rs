@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::count::{Counts, Skip};
 use crate::parts::{Context, PARTS, Part};
-use crate::run::{Outcome, build, root};
+use crate::run::{Outcome, With, build, root};
 use crate::{nats, tools};
 
 /// What was asked for.
@@ -58,7 +58,7 @@ pub(crate) fn all(request: &Request) -> Outcome<ExitCode> {
         Err(message) => eprintln!("{message}; tests that need Python are skipped"),
     }
     // Tests start the programs themselves, so these must be there, and new.
-    build()?;
+    build(With::Tests)?;
     let context = Context {
         filter: request.filter.as_deref(),
         environment: &environment,

@@ -29,7 +29,9 @@ fn origin_of(figment: &Figment, key: &str) -> String {
         return "default".to_owned();
     };
     match &metadata.source {
-        Some(Source::Code(_)) if key == "data_dir" && metadata.name != std::any::type_name::<Raw>() => "--data".to_owned(),
+        Some(Source::Code(_)) if key == "data_dir" && metadata.name != std::any::type_name::<Raw>() => {
+            "--data".to_owned()
+        }
         Some(Source::Code(_)) => "default".to_owned(),
         Some(source) => source.to_string(),
         None => metadata.name.to_string(),

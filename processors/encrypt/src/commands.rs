@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cofferdam_processor::{Catalog, CatalogError, CommandJob, ObjectRecord, ObjectState, ProcessError};
 use cofferdam_schemas::{CommandOutcome, ErrorCode, RequestId, Selector, WireError};
@@ -94,12 +95,29 @@ pub(crate) fn check_selector(select: &Selector) -> Result<(), String> {
     }
 }
 
-/// Finds the object a command is about.
+/// How long an object that is still open may take to become final while a command waits for it. Subscribers hear `done` a moment before
+/// the store has the row, and who asks for the document then must not be told that it is not ready.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Finds the object a command is about; of one that is still open, waits a little for its end.
 pub(crate) async fn find(
     catalog: &Arc<dyn Catalog>,
     job: &CommandJob,
     select: &Selector,
 ) -> Result<ObjectRecord, Stop> {
+    let until = tokio::time::Instant::now() + SETTLE;
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let record = look(catalog, job, select).await?;
+        if record.state != ObjectState::Open || tokio::time::Instant::now() + pause > until {
+            return Ok(record);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}
+
+async fn look(catalog: &Arc<dyn Catalog>, job: &CommandJob, select: &Selector) -> Result<ObjectRecord, Stop> {
     let found = catalog.find(&job.command.tenant, select).await?;
     // The catalog answers for one tenant only; should it ever not, nothing of another tenant leaves here.
     let found = found.filter(|record| record.object.tenant == job.command.tenant);

@@ -1,37 +1,17 @@
 //! A foreign store as landing place: an S3 server that is not ours and publishes to our NATS itself.
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use cofferdam_tests::{Feed, Settings, s3_client, tools};
-use serde_json::{Value, json};
+use cofferdam_tests::{Feed, Settings};
+use serde_json::json;
 
+use crate::gateway::{Gateway, Place};
 use crate::support::{PATIENCE, block_on, noise, start, until};
-
-/// Killed when dropped.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
 
 /// Everything that is dropped into versitygw, awkward keys and a multipart upload included, goes through, and its landing copy goes.
 pub fn versitygw(home: &Path) -> anyhow::Result<()> {
-    let program = tools::find("COFFERDAM_VERSITYGW", "versitygw").context("versitygw")?;
-    let port = free_port()?;
-    std::fs::create_dir_all(home.join("gateway/files"))?;
-    let secret = home.join("gateway/secret");
-    std::fs::write(&secret, "gateway-secret\n")?;
+    let place = Place::choose(home)?;
     let config = format!(
         r#"
         landing = [
@@ -43,10 +23,9 @@ pub fn versitygw(home: &Path) -> anyhow::Result<()> {
         dialect = "versitygw"
         publishes = true
         [sources.store]
-        endpoint = "http://127.0.0.1:{port}"
-        access_key_id = "gateway-user"
-        secret_access_key_file = {secret:?}
-        "#
+        {}
+        "#,
+        place.store()
     );
     block_on(async {
         let (instance, tenant) = start(
@@ -57,51 +36,9 @@ pub fn versitygw(home: &Path) -> anyhow::Result<()> {
             },
         )
         .await?;
-        let secrets: Value = serde_json::from_slice(&std::fs::read(instance.data().join("secrets.json"))?)?;
-        let (user, password) = (
-            "source_gateway",
-            secrets["nats"]["roles"]["source_gateway"]
-                .as_str()
-                .context("the source's password in secrets.json")?,
-        );
-        let nats = instance
-            .run
-            .nats
-            .url
-            .replacen("nats://", &format!("nats://{user}:{password}@"), 1);
-        let log = std::fs::File::create(home.join("gateway/log"))?;
-        let server = Command::new(program)
-            .args([
-                "--access",
-                "gateway-user",
-                "--secret",
-                "gateway-secret",
-                "--port",
-                &format!("127.0.0.1:{port}"),
-            ])
-            .args([
-                "--event-nats-url",
-                &nats,
-                "--event-nats-topic",
-                "raw.s3.gateway",
-                "posix",
-            ])
-            .arg(home.join("gateway/files"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let _server = Server(server);
-        let s3 = s3_client(
-            &format!("http://127.0.0.1:{port}"),
-            "us-east-1",
-            "gateway-user",
-            "gateway-secret",
-        );
-        until("the gateway answers", Duration::from_secs(30), || async {
-            Ok(s3.list_buckets().send().await.is_ok())
-        })
-        .await?;
+        let secrets = std::fs::read(instance.data().join("secrets.json"))?;
+        let gateway = Gateway::start(home, &place, &instance.run.nats.url, &secrets, "gateway").await?;
+        let s3 = &gateway.s3;
         s3.create_bucket().bucket("uploads").send().await?;
 
         let feed = Feed::start(&tenant).await?;
@@ -154,7 +91,6 @@ pub fn versitygw(home: &Path) -> anyhow::Result<()> {
         let parts = aws_sdk_s3::types::CompletedPart::builder()
             .part_number(1)
             .e_tag(part.e_tag().unwrap_or_default())
-            .set_checksum_crc32(part.checksum_crc32().map(str::to_owned))
             .build();
         let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder()
             .parts(parts)

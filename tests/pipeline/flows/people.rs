@@ -129,36 +129,66 @@ pub fn keys(home: &Path) -> anyhow::Result<()> {
         return Ok(());
     };
     let opener = Path::new(env!("CARGO_MANIFEST_DIR")).join("opener/open.py");
-    let signer = output(instance.cli(&["keys", "show", "--json", "--full"])?)?;
-    std::fs::write(home.join("keys.json"), &signer)?;
+    let keys: Value = serde_json::from_str(&output(instance.cli(&["keys", "show", "--json", "--full"])?)?)?;
+    let signer = keys["signers"][0]["public"]
+        .as_str()
+        .context("the signer's public key")?;
+    std::fs::write(home.join("signer.hex"), signer)?;
     std::fs::write(home.join("tenant.txt"), &tenant)?;
     std::fs::write(home.join("recovery.txt"), &recovery)?;
+    let open = |sealed: &Path, identity: &str, more: &[&str], expected: &[u8]| -> anyhow::Result<()> {
+        let plain = home.join("opened");
+        let run = std::process::Command::new(&python)
+            .arg(&opener)
+            .arg(sealed)
+            .arg("--identity")
+            .arg(home.join(identity))
+            .arg("--signer")
+            .arg(home.join("signer.hex"))
+            .arg("--output")
+            .arg(&plain)
+            .args(more)
+            .output()?;
+        let name = sealed.display();
+        ensure!(
+            run.status.success(),
+            "{name} with {identity}: {}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        ensure!(
+            std::fs::read(&plain)? == expected,
+            "{name} with {identity} is different"
+        );
+        Ok(std::fs::remove_file(plain)?)
+    };
     for size in [0, 1, 16_383, 16_384, 16_385, 1_000_000] {
-        let (name, body) = (format!("size-{size}.bin"), noise(size as u64 + 11, size));
-        std::fs::write(home.join(&name), &body)?;
-        let put = output(instance.cli(&["put", &name, "--json"])?)?;
-        let put: Value = serde_json::from_str(&put)?;
-        let key = put["done"]["sealed"]["key"].as_str().context("sealed key")?.to_owned();
-        let sealed = home.join(format!("{name}.sealed"));
-        fetch(&instance, &key, &sealed)?;
+        let body = noise(size as u64 + 11, size);
+        let sealed = seal(&instance, &format!("size-{size}.bin"), &body)?;
         for identity in ["tenant.txt", "recovery.txt"] {
-            let run = std::process::Command::new(&python)
-                .arg(&opener)
-                .arg("--identity")
-                .arg(home.join(identity))
-                .arg("--keys")
-                .arg(home.join("keys.json"))
-                .arg(&sealed)
-                .output()?;
-            ensure!(
-                run.status.success(),
-                "{name} with {identity}: {}",
-                String::from_utf8_lossy(&run.stderr)
-            );
-            ensure!(run.stdout == body, "{name} with {identity} is different");
+            open(&sealed, identity, &[], &body)?;
         }
     }
+    let body = noise(12, 100_000_000);
+    let sealed = seal(&instance, "size-100MB.bin", &body)?;
+    for identity in ["tenant.txt", "recovery.txt"] {
+        open(
+            &sealed,
+            identity,
+            &["--range", "49999999-50070001"],
+            &body[49_999_999..50_070_001],
+        )?;
+    }
     Ok(())
+}
+
+/// Drops a document, and brings its sealed copy from the vault.
+fn seal(instance: &Instance, name: &str, body: &[u8]) -> anyhow::Result<std::path::PathBuf> {
+    std::fs::write(instance.home.join(name), body)?;
+    let put: Value = serde_json::from_str(&output(instance.cli(&["put", name, "--json"])?)?)?;
+    let key = put["done"]["sealed"]["key"].as_str().context("sealed key")?;
+    let sealed = instance.home.join(format!("{name}.sealed"));
+    fetch(instance, key, &sealed)?;
+    Ok(sealed)
 }
 
 fn fetch(instance: &Instance, key: &str, to: &Path) -> anyhow::Result<()> {

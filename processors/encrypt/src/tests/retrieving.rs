@@ -284,6 +284,21 @@ async fn a_copy_that_is_not_the_one_in_the_catalog_is_not_given_out() {
     assert!(bench.keys_in(bench.outbox()).await.is_empty());
 }
 
+/// Subscribers hear `done` before the row is there: who asks at once was told that the document is not ready.
+#[tokio::test]
+async fn a_document_that_is_about_to_be_final_is_waited_for() {
+    let bench = Bench::new().await;
+    let mut record = bench.finished("late", text(10), ObjectState::Open).await;
+    let row = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        record.state = ObjectState::Done;
+        bench.rig.record(record.clone());
+    };
+    let body = json!({"select": {"key": "late"}});
+    let (answer, ()) = tokio::join!(bench.send("retrieve", "c1", body), row);
+    answer.unwrap();
+}
+
 #[tokio::test]
 async fn what_may_not_be_given_out_is_refused_with_its_code() {
     let bench = Bench::new().await;
