@@ -65,7 +65,8 @@ async fn check(instance: &Instance, tenant: &Tenant, name: &str, accepted: &[u64
     let began = Instant::now();
     let wanted = accepted.len();
     until("every accepted document is done", PATIENCE, || async {
-        Ok(rows("done").await?.len() >= wanted)
+        // An upload that was committed but not answered has a second version, so the count alone says too little.
+        Ok(rows("done").await?.len() >= wanted && rows("open").await?.is_empty())
     })
     .await
     .with_context(|| format!("{} accepted; log:\n{}", wanted, tail(instance)))?;
@@ -82,7 +83,7 @@ async fn check(instance: &Instance, tenant: &Tenant, name: &str, accepted: &[u64
                 all
             });
     ensure!(
-        rows("open").await?.is_empty() && rows("dead").await?.is_empty() && rows("superseded").await?.is_empty(),
+        rows("dead").await?.is_empty() && rows("superseded").await?.is_empty(),
         "not all are done"
     );
 
