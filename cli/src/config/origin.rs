@@ -5,12 +5,15 @@ use figment::{Figment, Source};
 
 use super::Raw;
 
-/// `key = value` lines, with the origin of each when asked. Secrets stand in files, so nothing here needs hiding.
-pub fn show(figment: &Figment, origin: bool) -> Result<Vec<(String, String, Option<String>)>, figment::Error> {
-    let raw: Raw = figment.extract()?;
-    let dict = match Value::serialize(raw)? {
+/// A setting, its value, and where that comes from if that was asked.
+pub type Setting = (String, String, Option<String>);
+
+/// Every setting. Secrets stand in files, so nothing here needs hiding.
+pub fn show(figment: &Figment, origin: bool) -> Result<Vec<Setting>, Box<figment::Error>> {
+    let raw: Raw = figment.extract().map_err(Box::new)?;
+    let dict = match Value::serialize(raw).map_err(Box::new)? {
         Value::Dict(_, dict) => dict,
-        other => return Err(figment::Error::from(format!("not a table: {other:?}"))),
+        other => return Err(Box::new(format!("not a table: {other:?}").into())),
     };
     let mut rows = Vec::new();
     walk(&dict, "", &mut rows);

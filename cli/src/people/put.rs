@@ -1,6 +1,6 @@
 //! `cofferdam put`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -86,7 +86,7 @@ async fn one(
     place: &Place,
     follower: &Follower,
     bars: &MultiProgress,
-    file: &PathBuf,
+    file: &Path,
     args: &Put,
 ) -> Result<(ObjectKey, Seen), Failure> {
     let key = match &args.key {

@@ -127,7 +127,7 @@ pub(super) fn result(result: &Stamped<ResultEvent>, out: &mut Vec<Mutation>) {
         trace_id,
     } = result;
     let (tenant, object) = (value.object.tenant.as_str(), value.object.id);
-    let code = value.error.as_ref().map(|error| code(error));
+    let code = value.error.as_ref().map(code);
     let record = Record::new(TableId::ResultsByDoc)
         .with("tenant", tenant)
         .with("object_id", object)

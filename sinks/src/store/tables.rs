@@ -177,10 +177,10 @@ impl<E: Engine> Store for TableStore<E> {
         let mut best: Option<ObjectRow> = None;
         for row in buckets {
             let bucket = row.parsed::<BucketName>("bucket")?;
-            if let Some(found) = self.newest(tenant, &bucket, key).await? {
-                if best.as_ref().is_none_or(|best| found.cursor() > best.cursor()) {
-                    best = Some(found);
-                }
+            if let Some(found) = self.newest(tenant, &bucket, key).await?
+                && best.as_ref().is_none_or(|best| found.cursor() > best.cursor())
+            {
+                best = Some(found);
             }
         }
         Ok(best)

@@ -61,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     let names: Vec<&String> = arguments.iter().filter(|a| !a.starts_with("--")).collect();
     if let Some(unknown) = names
         .iter()
-        .find(|name| !BENCHES.iter().any(|(known, _)| known == name))
+        .find(|name| !BENCHES.iter().any(|(known, _)| *known == name.as_str()))
     {
         let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
         anyhow::bail!("there is no bench {unknown}; there are {}", known.join(", "));

@@ -1,5 +1,7 @@
 //! One process a service, over a NATS server and an S3 store that are not ours.
 
+#![allow(clippy::disallowed_methods)] // A thread that waits for processes of its own.
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
