@@ -106,7 +106,7 @@ pub enum Notification {
     Unreadable(DialectError),
 }
 
-/// Something happened to an object, by the word of its store. Only a hint: see [`crate::normalise`].
+/// Something happened to an object, by the word of its store. Only a hint: the normaliser asks the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectNotice {
     /// The bucket.
