@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cofferdam_bucket::{Ledger, LedgerKind, LedgerRow};
 use cofferdam_schemas::{CommandResult, Done, FinalState, ObjectRef, ResultEvent, SealedCopy, SourceName, Timestamp};
+use cofferdam_seams::crash::{self, Point, When};
 use cofferdam_seams::{Clock, Locator, ObjectError, ObjectStore};
 use futures::{StreamExt, stream};
 use tracing::{info, warn};
@@ -145,7 +146,9 @@ impl Finaliser {
         let (over, later) = self.settle_all(finals.to_vec()).await;
         let Some(ledger) = &self.ledger else { return Ok(()) };
         for (kind, subjects) in by_kind(over) {
+            crash::point(Point::LedgerClosed, When::Before);
             ledger.close(kind, subjects).await.map_err(IngestError::Ledger)?;
+            crash::point(Point::LedgerClosed, When::After);
         }
         for ((kind, subject), until) in later {
             ledger
@@ -187,10 +190,13 @@ impl Finaliser {
             .map(|r| command_subject(r.tenant.as_str(), r.id.as_str()))
             .collect();
         match &self.ledger {
-            Some(ledger) if !subjects.is_empty() => ledger
-                .close(LedgerKind::Command, subjects)
-                .await
-                .map_err(IngestError::Ledger),
+            Some(ledger) if !subjects.is_empty() => {
+                crash::point(Point::CommandClosed, When::Before);
+                let closed = ledger.close(LedgerKind::Command, subjects).await;
+                closed
+                    .inspect(|()| crash::point(Point::CommandClosed, When::After))
+                    .map_err(IngestError::Ledger)
+            }
             _ => Ok(()),
         }
     }
@@ -318,7 +324,10 @@ async fn remove(store: &dyn ObjectStore, object: &ObjectRef) -> Result<&'static 
         if object.version.is_none() && store.head(&at).await?.last_modified != object.last_modified {
             return Ok("replaced");
         }
-        store.delete(&at).await.map(|()| "retired")
+        crash::point(Point::PlaintextRetired, When::Before);
+        store.delete(&at).await?;
+        crash::point(Point::PlaintextRetired, When::After);
+        Ok("retired")
     };
     match result.await {
         Err(ObjectError::NotFound { .. }) => Ok("gone"),

@@ -16,6 +16,7 @@ use cofferdam_schemas::{
     Accepted, Command, CommandId, ErrorCode, ProcessorName, RequestId, TenantName, Timestamp, WireError,
 };
 use cofferdam_seams::Clock;
+use cofferdam_seams::crash::{self, Point, When};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -231,12 +232,16 @@ impl Gateway {
         };
         let subject = command_subject(command.tenant.as_str(), command.id.as_str());
         let payload = serde_json::to_value(&command).map_err(|e| Refused::new(ErrorCode::Internal, e.to_string()))?;
+        crash::point(Point::CommandAccepted, When::Before);
         match ledger
             .accept(LedgerKind::Command, subject.clone(), payload)
             .await
             .map_err(|e| not_stored(&e))?
         {
-            Accept::New(_) => Ok((command, false)),
+            Accept::New(_) => {
+                crash::point(Point::CommandAccepted, When::After);
+                Ok((command, false))
+            }
             Accept::Exists(_) => {
                 let row = ledger
                     .find(LedgerKind::Command, subject)

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use cofferdam_nats::{Bus, PublishError};
 use cofferdam_schemas::{Command, ErrorCode, ObjectEvent};
+use cofferdam_seams::crash::{self, Point, When};
 
 /// Publishes events and commands. `Ok` means: stored by the broker, or there already under the same id.
 #[async_trait]
@@ -59,11 +60,15 @@ impl From<PublishError> for Trouble {
 #[async_trait]
 impl Publisher for Bus {
     async fn event(&self, event: &ObjectEvent, redrive: u32) -> Result<(), Trouble> {
+        crash::point(Point::EventPublished, When::Before);
         self.publish_event(event, redrive).await?;
+        crash::point(Point::EventPublished, When::After);
         Ok(())
     }
     async fn command(&self, command: &Command, redrive: u32) -> Result<(), Trouble> {
+        crash::point(Point::CommandPublished, When::Before);
         self.publish_command(command, redrive).await?;
+        crash::point(Point::CommandPublished, When::After);
         Ok(())
     }
 }

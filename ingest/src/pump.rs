@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cofferdam_bucket::{BucketRecord, Ledger, LedgerKind, LedgerRow};
 use cofferdam_schemas::{Command, EventId, ObjectEvent, ObjectId};
+use cofferdam_seams::crash::{self, Point, When};
 use futures::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -257,7 +258,9 @@ impl Pump {
             }
         }
         if !marks.is_empty() {
+            crash::point(Point::LedgerMarked, When::Before);
             self.ledger.mark_published(marks).await.map_err(IngestError::Ledger)?;
+            crash::point(Point::LedgerMarked, When::After);
         }
         for (kind, subjects) in by_kind(done) {
             self.ledger.close(kind, subjects).await.map_err(IngestError::Ledger)?;

@@ -4,7 +4,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -77,6 +77,8 @@ pub struct Settings {
     pub config: Option<String>,
     /// More arguments behind `up`.
     pub args: Vec<String>,
+    /// Where its log goes; `log` in its home unless set.
+    pub log: Option<PathBuf>,
     /// Another program that contains the command line, for example one with one more processor.
     pub program: Option<PathBuf>,
 }
@@ -102,14 +104,27 @@ pub struct Instance {
 impl Instance {
     /// Starts one in an empty directory and waits until it is ready.
     pub fn start(home: &Path, settings: Settings) -> anyhow::Result<Instance> {
+        match Self::launch(home, settings)? {
+            Launched::Ready(instance) => Ok(*instance),
+            Launched::Ended { status, tail } => bail!("instance ended with {status} before it was ready:\n{tail}"),
+        }
+    }
+
+    /// As [`Instance::start`], where it may end before it is ready.
+    pub fn launch(home: &Path, settings: Settings) -> anyhow::Result<Launched> {
         let mut child = Self::spawn(home, &settings)?;
-        let run = Self::ready(&mut child, home, Duration::from_secs(60))?;
-        Ok(Instance {
+        let log = settings.log.clone().unwrap_or_else(|| home.join("log"));
+        let Some(run) = Self::ready(&mut child, home, &log, Duration::from_secs(60))? else {
+            let (status, tail) = (child.wait()?, tail(&log, 25));
+            return Ok(Launched::Ended { status, tail });
+        };
+        let instance = Instance {
             child,
             run,
             home: home.to_owned(),
             settings,
-        })
+        };
+        Ok(Launched::Ready(Box::new(instance)))
     }
 
     /// Its data directory.
@@ -117,9 +132,24 @@ impl Instance {
         self.home.join("data")
     }
 
+    /// Where its log is.
+    pub fn log_path(&self) -> PathBuf {
+        self.settings.log.clone().unwrap_or_else(|| self.home.join("log"))
+    }
+
     /// What it wrote to its log so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.home.join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The last lines of its log.
+    pub fn tail(&self, lines: usize) -> String {
+        tail(&self.log_path(), lines)
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     fn spawn(home: &Path, settings: &Settings) -> anyhow::Result<Child> {
@@ -131,7 +161,7 @@ impl Instance {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(home.join("log"))?;
+            .open(settings.log.clone().unwrap_or_else(|| home.join("log")))?;
         let _ = std::fs::remove_file(home.join("data/run.json"));
         let mut command = Command::new(program);
         if let Some(config) = &settings.config {
@@ -168,23 +198,23 @@ impl Instance {
         Ok(command.spawn()?)
     }
 
-    fn ready(child: &mut Child, home: &Path, patience: Duration) -> anyhow::Result<RunFile> {
+    /// Waits until it says that it is ready; `None` if it ends before.
+    fn ready(child: &mut Child, home: &Path, log: &Path, patience: Duration) -> anyhow::Result<Option<RunFile>> {
         let until = Instant::now() + patience;
-        let tail = || {
-            let log = std::fs::read_to_string(home.join("log")).unwrap_or_default();
-            let lines: Vec<_> = log.lines().rev().take(25).collect();
-            lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-        };
         loop {
             if let Ok(text) = std::fs::read(home.join("data/run.json")) {
-                return serde_json::from_slice(&text).context("run.json");
+                return serde_json::from_slice(&text).context("run.json").map(Some);
             }
-            if let Some(status) = child.try_wait()? {
-                bail!("instance ended with {status} before it was ready:\n{}", tail());
+            if child.try_wait()?.is_some() {
+                return Ok(None);
             }
             if Instant::now() > until {
                 let _ = child.kill();
-                bail!("instance was not ready within {} s:\n{}", patience.as_secs(), tail());
+                bail!(
+                    "instance was not ready within {} s:\n{}",
+                    patience.as_secs(),
+                    tail(log, 25)
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -222,8 +252,7 @@ impl Instance {
 
     /// Starts it again on the same directories.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = Self::spawn(&self.home, &self.settings)?;
-        self.run = Self::ready(&mut self.child, &self.home, Duration::from_secs(60))?;
+        *self = Self::start(&self.home, self.settings.clone())?;
         Ok(())
     }
 
@@ -275,6 +304,25 @@ impl Drop for Instance {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How a start ended.
+pub enum Launched {
+    /// It is ready.
+    Ready(Box<Instance>),
+    /// It ended before it was.
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// What it wrote last.
+        tail: String,
+    },
+}
+
+fn tail(log: &Path, lines: usize) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().rev().take(lines).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
 /// Direct children of a process.

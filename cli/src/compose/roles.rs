@@ -11,7 +11,7 @@ use cofferdam_nats::worker::{self, WorkerSettings};
 use cofferdam_nats::{Bus, Login, Need, topology};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName};
-use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock};
+use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
 use cofferdam_sinks as sinks;
 use cofferdam_sinks::Store;
 use cofferdam_sinks::sqlite::SqliteStore;
@@ -45,6 +45,7 @@ pub async fn run(global: &Global, args: &Run, processors: Vec<Registration>) -> 
         ));
     }
     let plan = config::load(global, &processors).map_err(|problems| Failure::new(Exit::Config, problems))?;
+    crash::arm().map_err(|error| Failure::new(Exit::Config, error))?;
     let telemetry = Telemetry::start(&plan, name)?;
     let stop = CancellationToken::new();
     let signals = tokio::spawn(super::up::signals(stop.clone()));

@@ -15,7 +15,7 @@ use cofferdam_nats::worker::{self, WorkerSettings};
 use cofferdam_nats::{Bus, Login, Need, topology};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName, SourceName};
-use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock};
+use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
 use cofferdam_sinks as sinks;
 use cofferdam_sinks::Store;
 use cofferdam_sinks::sqlite::SqliteStore;
@@ -41,6 +41,7 @@ pub(super) const DRAIN: Duration = Duration::from_millis(8_500);
 /// Starts everything, waits for a signal, stops everything.
 pub async fn up(global: &Global, args: &Up, processors: Vec<Registration>) -> Result<Exit, Failure> {
     let plan = config::load(global, &processors).map_err(|problems| Failure::new(Exit::Config, problems))?;
+    crash::arm().map_err(|error| Failure::new(Exit::Config, error))?;
     for name in &args.without {
         if !processors.iter().any(|processor| processor.name.as_str() == name) {
             return Err(Failure::text(
@@ -122,6 +123,7 @@ async fn instance(
     settings.sync = match plan.raw.nats.sync {
         Sync::HundredMillis => SyncMode::default(),
         Sync::Always => SyncMode::Always,
+        Sync::TwoMinutes => SyncMode::Interval(Duration::from_secs(120)),
     };
     let wish = |address: SocketAddr| (address.port() != 0).then_some(address.port());
     settings.preferred = Preferred {
@@ -161,6 +163,7 @@ async fn instance(
     for drift in &report.drift {
         tracing::warn!(%drift, "setting was repaired");
     }
+    server.flush_definitions().await?;
     let mut buses = BTreeMap::new();
     for role in ["ingest", "join", "sink", "query", "dlq"]
         .map(str::to_owned)

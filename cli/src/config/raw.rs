@@ -231,7 +231,8 @@ pub struct Nats {
     pub listen: SocketAddr,
     /// Its WebSocket address.
     pub websocket_listen: SocketAddr,
-    /// When the server flushes to disk: `100ms` with the ledger covering the window, or `always` (one flush a message).
+    /// When the server flushes to disk: `100ms` with the ledger covering the window, or `always` (one flush a message). `2m` is nats-server's own default and
+    /// unsafe: a power cut takes two minutes of messages. It is there to show what that costs.
     pub sync: Sync,
     /// With `cofferdam run`: the servers to connect to.
     pub url: Option<String>,
@@ -264,6 +265,9 @@ pub enum Sync {
     /// With every message.
     #[serde(rename = "always")]
     Always,
+    /// Every two minutes, as nats-server does by itself. Unsafe.
+    #[serde(rename = "2m")]
+    TwoMinutes,
 }
 
 /// Where rows go.

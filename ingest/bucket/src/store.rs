@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cofferdam_commit::{Database, Settings};
 use cofferdam_schemas::BucketName;
 use cofferdam_seams::Clock;
+use cofferdam_seams::crash::{self, Point, When};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -152,6 +153,9 @@ impl Bucket {
                 Ok((value, change.released, change.recorded))
             });
             let (value, released, recorded) = write.await?;
+            if recorded && landing {
+                crash::point(Point::UploadAccepted, When::After);
+            }
             if recorded {
                 inner.added.send_modify(|count| *count = count.wrapping_add(1));
             }

@@ -138,7 +138,10 @@ pub fn roles(facts: RoleFacts<'_>) -> Vec<RoleNeeds> {
     ];
     roles.extend(facts.processors.iter().map(|name| {
         Lane::ALL.iter().fold(
-            RoleNeeds::new(name.as_str()).publishes([format!("res.v1.*.{name}.>")]),
+            // Looks for the `done` of a document that is gone.
+            RoleNeeds::new(name.as_str())
+                .publishes([format!("res.v1.*.{name}.>")])
+                .looks_into([JOIN]),
             |role, lane| role.works(EVT, processor_consumer(name, *lane)),
         )
     }));

@@ -18,6 +18,7 @@
 mod binary;
 mod child;
 mod config;
+mod definitions;
 mod error;
 mod files;
 mod health;
@@ -243,6 +244,20 @@ impl Server {
     /// Follows the child's state.
     pub fn state(&self) -> watch::Receiver<ServerState> {
         self.shared.state.subscribe()
+    }
+
+    /// Flushes the definitions of all streams and consumers to disk, which the server does not: call it when they are provisioned, before anything is accepted.
+    pub async fn flush_definitions(&self) -> Result<(), ServerError> {
+        let root = self.facts.log.parent().unwrap_or(Path::new("")).to_owned();
+        let path = root.clone();
+        let flushed = tokio::task::spawn_blocking(move || definitions::flush(&root)).await;
+        flushed
+            .unwrap_or_else(|ended| Err(std::io::Error::other(ended)))
+            .map_err(|source| ServerError::File {
+                action: "flush the definitions in",
+                path,
+                source,
+            })
     }
 
     /// Stops the child and waits: asked to, it closes its files and exits; after the stop timeout it is killed.

@@ -14,7 +14,7 @@ use super::error::ServerError;
 use super::files::Files;
 use super::health::{self, Health};
 use super::ports::{self, Ports};
-use super::{Facts, RESTARTS, ServerSettings, ServerState, Shared, binary, child, config};
+use super::{Facts, RESTARTS, ServerSettings, ServerState, Shared, binary, child, config, definitions};
 
 /// How soon an exit is seen.
 const TICK: Duration = Duration::from_millis(50);
@@ -102,6 +102,17 @@ impl Supervisor {
         let files = Files::prepare(&self.settings.data_dir)?;
         child::end_leftover(&files, self.settings.stop_timeout)?;
         files.check_store(version)?;
+        let mended = definitions::mend(&files.root).map_err(|source| ServerError::File {
+            action: "look for half-written definitions in",
+            path: files.root.clone(),
+            source,
+        })?;
+        if !mended.is_empty() {
+            tracing::warn!(
+                definitions = mended.join(" "),
+                "a power cut left definitions half-written; they are put aside and made anew"
+            );
+        }
         let mut tries = 0;
         loop {
             tries += 1;

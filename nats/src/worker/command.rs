@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cofferdam_processor::{CommandHandler, CommandJob};
 use cofferdam_schemas::{Command, CommandId, CommandResult, ErrorCode, Outcome, Partition};
 use cofferdam_seams::Clock;
+use cofferdam_seams::crash::{self, Point, When};
 use tokio_util::sync::CancellationToken;
 
 use super::dead::{dead_command, gone};
@@ -107,7 +108,9 @@ impl Handler for Shell {
             error,
             finished_at: self.clock.now(),
         };
+        crash::point(Point::CommandResultPublished, When::Before);
         self.publish(&result, delivery.redrive).await.map_err(Failure::from)?;
+        crash::point(Point::CommandResultPublished, When::After);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use cofferdam_processor::{AnyProcessor, Conclusion, ErrorClass, Job, ProcessError, Stores};
 use cofferdam_schemas::{ErrorCode, Lane, ObjectEvent, Outcome, ResultEvent, Timestamp, Verb};
 use cofferdam_seams::Clock;
+use cofferdam_seams::crash::{self, Point, When};
 use tokio_util::sync::CancellationToken;
 
 use super::dead::dead_result;
@@ -14,7 +15,7 @@ use super::decide::Fault;
 use super::delivery::Delivery;
 use super::shell::{self, Handler};
 use super::{Failure, WorkerError, WorkerSettings};
-use crate::bus::Bus;
+use crate::bus::{Bus, JoinRecord};
 use crate::error::{PublishError, chain};
 use crate::topology::{EVT, processor_consumer};
 
@@ -75,6 +76,16 @@ pub(super) fn fault(error: &ProcessError) -> Option<Fault> {
 }
 
 impl Shell {
+    /// Whether the object version has its `done`: its landing copy may be gone because of that, and an event that comes again (the acknowledgement of the first was lost
+    /// in a crash, or it was re-driven) must not have another result than the first time.
+    async fn is_final(&self, event: &ObjectEvent) -> Result<bool, Failure> {
+        let last = self.bus.join_record(&event.object.tenant, &event.object.id).await;
+        match last {
+            Ok(last) => Ok(matches!(last, JoinRecord::Done { .. })),
+            Err(error) => Err(Failure::Retry { reason: chain(&error) }),
+        }
+    }
+
     fn result(
         &self,
         event: ObjectEvent,
@@ -127,6 +138,10 @@ impl Handler for Shell {
             Ok(conclusion) => (Outcome::Done, conclusion),
             Err(error) => match fault(&error) {
                 Some(fault) => return Err(fault),
+                None if self.is_final(&event).await? => {
+                    tracing::info!("document is final and its landing copy is gone: nothing to add");
+                    return Ok(());
+                }
                 None => {
                     tracing::info!(error = chain(&error), "document is gone or replaced");
                     (Outcome::Superseded, Conclusion::default())
@@ -134,10 +149,12 @@ impl Handler for Shell {
             },
         };
         let result = self.result(event, outcome, conclusion, started_at);
+        crash::point(Point::ResultPublished, When::Before);
         self.bus
             .publish_result(&result, delivery.redrive)
             .await
             .map_err(Failure::from)?;
+        crash::point(Point::ResultPublished, When::After);
         Ok(())
     }
 

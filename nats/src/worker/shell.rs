@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::Message;
 use async_trait::async_trait;
 use cofferdam_schemas::ErrorCode;
+use cofferdam_seams::crash::{self, Point, When};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -356,8 +357,15 @@ impl Shell {
                 .remove(&delivery.stream_seq);
         }
         match disposition {
-            Disposition::Ack if worked > self.settler.ack_wait / 2 => self.settler.confirmed_ack(&ticket).await,
-            Disposition::Ack => self.settler.ack(&ticket).await,
+            Disposition::Ack => {
+                crash::point(Point::InputAcked, When::Before);
+                if worked > self.settler.ack_wait / 2 {
+                    self.settler.confirmed_ack(&ticket).await;
+                } else {
+                    self.settler.ack(&ticket).await;
+                }
+                crash::point(Point::InputAcked, When::After);
+            }
             Disposition::Retry { delay, reason } => {
                 tracing::warn!(reason, ?delay, "work failed, the message is delivered again");
                 self.settler.retry(&ticket, delay).await;

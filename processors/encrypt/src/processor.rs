@@ -9,6 +9,7 @@ use cofferdam_processor::{
     CommandHandler, Conclusion, ConfigErrors, Deps, Document, ErrorClass, Job, ProcessError, Processor, StartError,
 };
 use cofferdam_schemas::{ErrorCode, KeyId, ObjectKey, SealedCopy};
+use cofferdam_seams::crash::{self, Point, When};
 use cofferdam_seams::{ByteStream, Clock, Locator, ObjectBody, ObjectError, PutOptions, Upload};
 use serde_json::json;
 
@@ -178,7 +179,11 @@ impl Encrypt {
         // The second time is for a damaged leftover that was in the way of the first.
         for _ in 0..2 {
             match self.seal(job, document, &key).await {
-                Ok(Made::New { at, sha256, size }) => return self.read_back(job, &at, sha256, size).await,
+                Ok(Made::New { at, sha256, size }) => {
+                    crash::point(Point::ReadBackOpened, When::Before);
+                    let opened = self.read_back(job, &at, sha256, size).await;
+                    return opened.inspect(|_| crash::point(Point::ReadBackOpened, When::After));
+                }
                 Ok(Made::Exists) => {
                     if let Some(done) = self.reuse(job, document, &key).await? {
                         return Ok(done);
@@ -243,7 +248,12 @@ impl Encrypt {
             size: 0,
         };
         let finished = match self.fill(job, stream, stage, upload.as_mut(), signer.as_ref()).await {
-            Ok((head, sha256)) => upload.finish(head).await.map(|meta| (meta, sha256)),
+            Ok((head, sha256)) => {
+                crash::point(Point::SealedDurable, When::Before);
+                let meta = upload.finish(head).await;
+                meta.inspect(|_| crash::point(Point::SealedDurable, When::After))
+                    .map(|meta| (meta, sha256))
+            }
             Err(error) => {
                 upload.abort().await;
                 return Err(error);

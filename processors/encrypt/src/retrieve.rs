@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cofferdam_processor::{Catalog, CommandHandler, CommandJob, ObjectRecord, ObjectState, ProcessError};
 use cofferdam_schemas::{CommandOutcome, ErrorCode, RetrieveRequest, SealedCopy, Timestamp, Verdict, WireError};
+use cofferdam_seams::crash::{self, Point, When};
 use cofferdam_seams::{Clock, Locator, ObjectError, ObjectMeta, Place, PutOptions, Upload};
 use serde_json::json;
 
@@ -184,7 +185,9 @@ impl Retrieve {
             upload.abort().await;
             return Err(self.refuse(error, record));
         }
-        match upload.finish(Bytes::new()).await {
+        crash::point(Point::OutboxWritten, When::Before);
+        let finished = upload.finish(Bytes::new()).await;
+        match finished.inspect(|_| crash::point(Point::OutboxWritten, When::After)) {
             // The same command, delivered twice, was faster there.
             Err(ObjectError::PreconditionFailed { .. }) => self.there(at).await,
             finished => Ok(finished.map_err(in_outbox)?),

@@ -5,6 +5,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod crash;
 pub mod memory;
 mod objects;
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cofferdam_nats::{Bus, JoinRecord, NatsError, PublishError, StateWritten};
 use cofferdam_schemas::Done;
+use cofferdam_seams::crash::{self, Point, When};
 
 use super::core::Key;
 use super::state::StateError;
@@ -65,18 +66,25 @@ impl Journal for Bus {
     }
 
     async fn write(&self, (tenant, object): &Key, body: Bytes, expected: u64) -> Result<bool, JournalError> {
+        crash::point(Point::JoinSpilled, When::Before);
         match self
             .write_join_state(tenant, object, body, expected)
             .await
             .map_err(JournalError::Write)?
         {
-            StateWritten::At(_) => Ok(true),
+            StateWritten::At(_) => {
+                crash::point(Point::JoinSpilled, When::After);
+                Ok(true)
+            }
             StateWritten::Conflict => Ok(false),
         }
     }
 
     async fn finish(&self, done: &Done) -> Result<(), JournalError> {
         // New or already there: there is one, and that is what counts.
-        self.publish_done(done).await.map(|_| ()).map_err(JournalError::Write)
+        crash::point(Point::DonePublished, When::Before);
+        self.publish_done(done).await.map_err(JournalError::Write)?;
+        crash::point(Point::DonePublished, When::After);
+        Ok(())
     }
 }

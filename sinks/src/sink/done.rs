@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cofferdam_nats::worker::{Acks, Batch, Delivery, Failure};
 use cofferdam_schemas::Done;
 use cofferdam_seams::Clock;
+use cofferdam_seams::crash::{self, Point, When};
 
 use super::read::{read, refuse};
 use super::writer::Writer;
@@ -39,6 +40,7 @@ impl Batch for DoneSink {
             }
         }
         let store = &self.writer.store;
+        crash::point(Point::SinkCommitted, When::Before);
         if !self
             .writer
             .persist("final", done.len(), || store.put_final(&done))
@@ -46,6 +48,7 @@ impl Batch for DoneSink {
         {
             return Ok(());
         }
+        crash::point(Point::SinkCommitted, When::After);
         let now = self.clock.now().unix_millis();
         for (one, delivery) in done.iter().zip(&taken) {
             // A redelivery was measured before.

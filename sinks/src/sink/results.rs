@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use cofferdam_nats::worker::{Acks, Batch, Delivery, Failure};
 use cofferdam_schemas::{CommandResult, Outcome, ResultEvent};
+use cofferdam_seams::crash::{self, Point, When};
 
 use super::read::{read, refuse};
 use super::writer::Writer;
@@ -42,6 +43,13 @@ impl ResultSink {
     }
 }
 
+/// The crash point of a batch that has something of this kind.
+fn mark<T>(batch: &[T], point: Point, when: When) {
+    if !batch.is_empty() {
+        crash::point(point, when);
+    }
+}
+
 #[async_trait]
 impl Batch for ResultSink {
     async fn handle(&mut self, batch: Vec<Delivery>, acks: &Acks) -> Result<(), Failure> {
@@ -71,6 +79,7 @@ impl Batch for ResultSink {
             }
         }
         let store = &self.writer.store;
+        mark(&results, Point::ResultsCommitted, When::Before);
         if !self
             .writer
             .persist("results", results.len(), || store.put_results(&results))
@@ -78,6 +87,7 @@ impl Batch for ResultSink {
         {
             return Ok(());
         }
+        mark(&results, Point::ResultsCommitted, When::After);
         acks.ack_all(quiet).await;
         let values: Vec<ResultEvent> = dead.iter().map(|(result, _)| result.clone()).collect();
         let through = self
@@ -90,6 +100,7 @@ impl Batch for ResultSink {
             .await;
         self.after(acks, dead, through).await;
 
+        mark(&commands, Point::CommandCommitted, When::Before);
         if !self
             .writer
             .persist("commands", commands.len(), || store.put_command_results(&commands))
@@ -97,6 +108,7 @@ impl Batch for ResultSink {
         {
             return Ok(());
         }
+        mark(&commands, Point::CommandCommitted, When::After);
         let values: Vec<CommandResult> = commanded.iter().map(|(result, _)| result.clone()).collect();
         let through = self
             .writer

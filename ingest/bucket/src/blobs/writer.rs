@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use cofferdam_seams::crash::{self, Point, When};
 use tokio::task::JoinHandle;
 
 use super::{Blobs, CHUNK, random_name};
@@ -209,9 +210,11 @@ impl Written {
                 let blobs = self.blobs;
                 let work = tokio::task::spawn_blocking(move || {
                     file.write_all_at(&head, 0)?;
+                    crash::point(Point::BlobSynced, When::Before);
                     file.sync_all()?;
                     let name = random_name();
                     blobs.place(&temporary.0, &name)?;
+                    crash::point(Point::BlobSynced, When::After);
                     Ok(NewBlob {
                         size,
                         place: Place::File(Placed {

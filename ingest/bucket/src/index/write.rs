@@ -5,6 +5,7 @@
 //! withdraws: it removes held versions too.
 
 use cofferdam_schemas::{Checksums, ETag, Timestamp, Verb};
+use cofferdam_seams::crash::{self, Point, When};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::buckets::{self, BucketRow};
@@ -130,6 +131,7 @@ pub(crate) fn put(change: &mut Change<'_>, mut new: NewVersion) -> Result<Put, S
     if change.landing {
         let row = objects::row(change.tx, &bucket, &new.key, &Which::Internal(id))?.ok_or(Refusal::NoSuchVersion)?;
         record(change, &bucket, &new.key, &row, Verb::Put, new.reason)?;
+        crash::point(Point::UploadAccepted, When::Before);
     }
     if let Body::New(blob) = new.body {
         blob.keep();
