@@ -19,6 +19,7 @@ mod open;
 mod payload;
 mod seal;
 mod traits;
+mod workers;
 
 mod commands;
 mod config;

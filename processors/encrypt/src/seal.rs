@@ -11,7 +11,7 @@ use cofferdam_envelope::{
 use cofferdam_schemas::{KeyId, TenantName};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::crypto::{Coins, Kem, Provider};
+use crate::crypto::{Coins, Kem, Provider, Workers};
 use crate::derive;
 use crate::error::{CryptoError, SealError};
 use crate::escrow;
@@ -275,10 +275,22 @@ impl Sealer {
         self.fixed.header
     }
 
+    /// Who does the work; [`Workers::Cores`] unless said otherwise.
+    pub fn set_workers(&mut self, workers: Workers) {
+        if let Some(payload) = &mut self.payload {
+            payload.set_workers(workers);
+        }
+    }
+
     /// Seals more plaintext and appends payload bytes to `out`.
     pub fn update_into(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        self.update_all(&[plaintext], out)
+    }
+
+    /// The same for plaintext that lies in several pieces.
+    pub fn update_all(&mut self, pieces: &[&[u8]], out: &mut Vec<u8>) -> Result<(), SealError> {
         let payload = self.payload.as_mut().ok_or(SealError::Spent)?;
-        let updated = payload.update(plaintext, out);
+        let updated = payload.update_all(pieces, out);
         if updated.is_err() {
             self.payload = None;
         }

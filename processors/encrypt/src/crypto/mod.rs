@@ -31,4 +31,5 @@ pub use crate::open::{OpenPolicy, OpenRequest, Opener, VerifiedHead};
 pub use crate::payload::{PayloadOpener, PayloadSealer, RangeOpener};
 pub use crate::seal::{Entropy, SealRequest, SealSummary, Sealed, Sealer, Unsigned};
 pub use crate::traits::{Directory, Signer, Unwrap};
+pub use crate::workers::Workers;
 pub use cofferdam_envelope::{Role, SignatureAlg, Stanza, StanzaAlg, Suite};
