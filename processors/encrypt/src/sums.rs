@@ -92,6 +92,20 @@ impl Stage for Sealing {
     }
 }
 
+/// Seals, sums up, and keeps the payload: for small documents.
+pub(crate) struct Gathering {
+    pub(crate) sealing: Sealing,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Stage for Gathering {
+    type Error = SealError;
+    fn turn(&mut self, input: Vec<Bytes>) -> Result<Bytes, SealError> {
+        self.payload.extend_from_slice(&self.sealing.turn(input)?);
+        Ok(Bytes::new())
+    }
+}
+
 /// Only sums up.
 pub(crate) struct Hashing(pub(crate) Sums);
 

@@ -22,6 +22,7 @@ pub use self::provider::{
 };
 pub(crate) use self::rust_crypto::validate_public_key;
 
+pub use crate::batch::{BatchSigner, sign_together};
 pub use crate::composite::{CompositeSigner, VerifyKey};
 pub use crate::error::{CryptoError, OpenError, OpenReason, Refused, SealError, SignError, Untrusted};
 pub use crate::escrow::escrow_proof;
@@ -30,6 +31,6 @@ pub use crate::metadata::PrivateMetadata;
 pub use crate::open::{OpenPolicy, OpenRequest, Opener, VerifiedHead};
 pub use crate::payload::{PayloadOpener, PayloadSealer, RangeOpener};
 pub use crate::seal::{Entropy, SealRequest, SealSummary, Sealed, Sealer, Unsigned};
-pub use crate::traits::{Directory, Signer, Unwrap};
+pub use crate::traits::{Directory, Signature, Signer, Unwrap};
 pub use crate::workers::Workers;
 pub use cofferdam_envelope::{Role, SignatureAlg, Stanza, StanzaAlg, Suite};
