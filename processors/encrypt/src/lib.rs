@@ -21,6 +21,7 @@ mod open;
 mod payload;
 mod seal;
 mod traits;
+mod wipe;
 mod workers;
 
 mod commands;

@@ -8,7 +8,6 @@ use cofferdam_processor::ProcessError;
 use cofferdam_schemas::{IdError, KeyId, ObjectId, ObjectKey, TenantName};
 use cofferdam_seams::{ByteStream, Locator, ObjectError, ObjectMeta, Place, read_all};
 use futures::StreamExt;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::{
     OpenError, OpenReason, OpenRequest, Opener, PayloadOpener, Provider, RangeOpener, Refused, Role, Untrusted, Workers,
@@ -16,6 +15,7 @@ use crate::crypto::{
 use crate::keys::KeyRing;
 use crate::pump::{PumpError, Stage, pump};
 use crate::sums::Sha256;
+use crate::wipe::Wiped;
 use crate::workers::join;
 
 /// What is read of an object before it is known where its payload begins: head and first chunks of nearly every object.
@@ -255,12 +255,12 @@ pub(crate) struct Whole {
     /// What was opened last and is not in the checksum yet: it gets there while the next bytes are opened.
     last: Plaintext,
     /// Where the plaintext goes next when nobody wants it.
-    scratch: Zeroizing<Vec<u8>>,
+    scratch: Wiped,
 }
 
 enum Plaintext {
     Given(Bytes),
-    Kept(Zeroizing<Vec<u8>>),
+    Kept(Wiped),
 }
 
 impl Plaintext {
@@ -280,7 +280,7 @@ impl Whole {
             sha256: Sha256::new(),
             given: true,
             last: Plaintext::Given(Bytes::new()),
-            scratch: Zeroizing::default(),
+            scratch: Wiped::default(),
         })
     }
     /// Only checks.
@@ -319,10 +319,10 @@ impl Stage for Whole {
             self.last = Plaintext::Given(given.clone());
             return Ok(given);
         }
-        let out = Zeroizing::new(out);
+        let out = Wiped::from(out);
         opened?;
         if let Plaintext::Kept(mut before) = std::mem::replace(&mut self.last, Plaintext::Kept(out)) {
-            before.as_mut_slice().zeroize();
+            before.clear();
             self.scratch = before;
         }
         Ok(Bytes::new())

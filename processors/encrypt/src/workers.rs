@@ -7,6 +7,7 @@ use std::num::NonZero;
 use std::sync::OnceLock;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::oneshot;
 
 /// From this many bytes on, work is shared.
 pub(crate) const SHARED_FROM: usize = 256 * 1024;
@@ -28,7 +29,9 @@ fn pool() -> Option<&'static ThreadPool> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let pool = ThreadPoolBuilder::new()
             .num_threads(cores)
-            .thread_name(|n| format!("seal-{n}"));
+            .thread_name(|n| format!("seal-{n}"))
+            // Who waits for work that panicked is told by [`offload`]; the process goes on.
+            .panic_handler(drop);
         (cores > 1).then(|| pool.build().ok()).flatten()
     });
     made.as_ref()
@@ -41,6 +44,19 @@ impl Workers {
             (Workers::Cores, Some(pool)) if len >= SHARED_FROM => pool.install(|| work(true)),
             _ => work(false),
         }
+    }
+}
+
+/// Does work away from the threads that serve everybody: on the pool, so that what is computed for all documents together is bounded by the cores, or where there is none
+/// on a thread for blocking work. `None`: it panicked, or the runtime is shutting down.
+pub(crate) async fn offload<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+    match pool() {
+        Some(pool) => {
+            let (send, made) = oneshot::channel();
+            pool.spawn(move || drop(send.send(work())));
+            made.await.ok()
+        }
+        None => tokio::task::spawn_blocking(work).await.ok(),
     }
 }
 
@@ -69,6 +85,13 @@ mod tests {
         assert_eq!(run(Workers::Caller, usize::MAX), (false, true));
         assert_eq!(run(Workers::Cores, SHARED_FROM - 1), (false, true));
         assert_eq!(run(Workers::Cores, SHARED_FROM), (cores > 1, cores == 1));
+    }
+
+    #[tokio::test]
+    async fn offloaded_work_comes_back_or_is_lost() {
+        assert_eq!(offload(|| 6 * 7).await, Some(42));
+        assert_eq!(offload(|| panic!("on purpose")).await, None::<()>);
+        assert_eq!(offload(|| 1).await, Some(1), "the pool is still there");
     }
 
     /// However many callers there are, the pool has one thread a core.

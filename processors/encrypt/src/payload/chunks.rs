@@ -3,15 +3,19 @@
 use std::mem::MaybeUninit;
 
 use cofferdam_envelope::geometry::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
-use zeroize::Zeroize;
 
 use crate::crypto::AEAD_NONCE_LEN;
 use crate::derive::PayloadKeys;
 use crate::error::CryptoError;
+use crate::wipe::wipe;
 use crate::workers::join;
 
-/// How many chunks are worked on before they are hashed: as many as stay in the second-level cache.
-pub(super) const BATCH: usize = 64;
+/// How many chunks are worked on before something else is done with them. Done one after the other, they stay in the second-level cache in between; done at the same time, they are
+/// more, so that cores wait less often for each other.
+pub(super) fn batch(shared: bool) -> usize {
+    if shared { 128 } else { 32 }
+}
+
 /// No run is cut below this many chunks.
 const LEAF: usize = 8;
 
@@ -46,19 +50,45 @@ fn zeroed(place: &mut [MaybeUninit<u8>]) -> &mut [u8] {
     unsafe { place.assume_init_mut() }
 }
 
-/// Seals whole chunks, the first of which has the number `first`, and appends them to `out`.
+/// Seals whole chunks, the first of which has the number `first`, appends them to `out` and hashes them: each batch while it is still in the cache, or at the same time as
+/// the next is sealed.
 pub(super) fn seal_run(
     keys: &PayloadKeys,
     first: u64,
     chunks: &[&[u8]],
     shared: bool,
+    hasher: &mut blake3::Hasher,
     out: &mut Vec<u8>,
 ) -> Result<(), CryptoError> {
     let len = chunks.len() * SEALED_CHUNK_LEN;
-    append(out, len, |place| match seal_into(keys, first, chunks, shared, place) {
-        Ok(()) => (len, Ok(())),
-        Err(error) => (0, Err(error)),
+    append(out, len, |mut place| {
+        let mut done: &[u8] = &[];
+        let step = batch(shared);
+        for (batch, number) in chunks.chunks(step).zip((first..).step_by(step)) {
+            let (now, after) = place.split_at_mut(batch.len() * SEALED_CHUNK_LEN);
+            place = after;
+            let ((), sealed) = join(
+                shared,
+                || hash(hasher, done, shared),
+                || seal_into(keys, number, batch, shared, now),
+            );
+            if let Err(error) = sealed {
+                return (0, Err(error));
+            }
+            // SAFETY: `seal_into` succeeded, and then all of `now` is initialised.
+            done = unsafe { now.assume_init_ref() };
+        }
+        hash(hasher, done, shared);
+        (len, Ok(()))
     })
+}
+
+pub(super) fn hash(hasher: &mut blake3::Hasher, bytes: &[u8], shared: bool) {
+    if shared {
+        hasher.update_rayon(bytes);
+    } else {
+        hasher.update(bytes);
+    }
 }
 
 /// `place` is initialised in full when this succeeds.
@@ -103,7 +133,7 @@ pub(super) fn open_run(keys: &PayloadKeys, first: u64, sealed: &[u8], shared: bo
         let opened = open_into(keys, first, sealed, shared, place);
         // Chunks after one that did not open are authentic, too, but nobody gets them: they are not left in memory either.
         if opened < count {
-            place[opened * CHUNK_LEN..].zeroize();
+            wipe(zeroed(&mut place[opened * CHUNK_LEN..]));
         }
         (opened * CHUNK_LEN, Err::<(), usize>(opened))
     });

@@ -7,14 +7,14 @@ mod chunks;
 mod open;
 
 use cofferdam_envelope::geometry::{self, CHUNK_LEN, CHUNKS_MAX, PAYLOAD_HEAD_LEN, SALT_LEN, SEALED_CHUNK_LEN};
-use zeroize::{Zeroize, Zeroizing};
 
-use self::chunks::{BATCH, seal_one, seal_run};
+use self::chunks::{seal_one, seal_run};
 pub(crate) use self::open::unlock;
 pub use self::open::{PayloadOpener, RangeOpener};
 use crate::crypto::{Provider, Workers};
 use crate::derive::{self, PayloadKeys};
 use crate::error::CryptoError;
+use crate::wipe::Wiped;
 
 /// What there is to say about a payload once it is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct PayloadSealer {
     /// Salt and commitment until they are given out.
     head: Option<[u8; PAYLOAD_HEAD_LEN]>,
     /// The beginning of the next chunk, always shorter than a full one between calls.
-    partial: Zeroizing<Vec<u8>>,
+    partial: Wiped,
     chunk: u64,
     plaintext_len: u64,
     hasher: blake3::Hasher,
@@ -52,7 +52,7 @@ impl PayloadSealer {
         let mut head = [0; PAYLOAD_HEAD_LEN];
         head[..SALT_LEN].copy_from_slice(salt);
         head[SALT_LEN..].copy_from_slice(&keys.commitment);
-        let partial = Zeroizing::new(Vec::with_capacity(CHUNK_LEN));
+        let partial = Wiped::with_capacity(CHUNK_LEN);
         Ok(Self {
             keys,
             head: Some(head),
@@ -90,7 +90,7 @@ impl PayloadSealer {
         out.reserve(whole * SEALED_CHUNK_LEN);
 
         // A chunk is a slice of a piece, or the next one of `joined`, which never grows: growing would leave plaintext behind.
-        let mut joined = Zeroizing::new(Vec::with_capacity(whole.min(pieces.len()) * CHUNK_LEN));
+        let mut joined = Wiped::with_capacity(whole.min(pieces.len()) * CHUNK_LEN);
         let mut chunks = Vec::with_capacity(whole);
         for &piece in pieces {
             let mut rest = piece;
@@ -102,7 +102,7 @@ impl PayloadSealer {
                     continue;
                 }
                 joined.extend_from_slice(&self.partial);
-                self.clear_partial();
+                self.partial.clear();
                 chunks.push(None);
             }
             let (full, after) = rest.split_at(rest.len() / CHUNK_LEN * CHUNK_LEN);
@@ -114,18 +114,8 @@ impl PayloadSealer {
         let chunks: Vec<&[u8]> = chunks.collect();
 
         let (keys, hasher, first) = (&self.keys, &mut self.hasher, self.chunk);
-        self.workers.run(len, |shared| {
-            for (batch, number) in chunks.chunks(BATCH).zip((first..).step_by(BATCH)) {
-                let start = out.len();
-                seal_run(keys, number, batch, shared, out)?;
-                if shared {
-                    hasher.update_rayon(&out[start..]);
-                } else {
-                    hasher.update(&out[start..]);
-                }
-            }
-            Ok(())
-        })?;
+        self.workers
+            .run(len, |shared| seal_run(keys, first, &chunks, shared, hasher, out))?;
         self.chunk += chunks.len() as u64;
         Ok(())
     }
@@ -153,11 +143,5 @@ impl PayloadSealer {
             self.hasher.update(&head);
             out.extend_from_slice(&head);
         }
-    }
-
-    fn clear_partial(&mut self) {
-        // Not `zeroize`, which would also clear the spare capacity each time; dropping does that.
-        self.partial.as_mut_slice().zeroize();
-        self.partial.clear();
     }
 }

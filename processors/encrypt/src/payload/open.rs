@@ -8,13 +8,13 @@ use cofferdam_envelope::geometry::{
     self, CHUNK_LEN, COMMITMENT_LEN, PAYLOAD_HEAD_LEN, SALT_LEN, SEALED_CHUNK_LEN, TAG_LEN,
 };
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
-use super::chunks::{BATCH, nonce, open_run};
+use super::chunks::{batch, hash, nonce, open_run};
 use crate::crypto::{Provider, Workers};
 use crate::derive::{self, PayloadKeys};
 use crate::error::{OpenError, OpenReason};
-use crate::workers::SHARED_FROM;
+use crate::wipe::wipe;
+use crate::workers::{SHARED_FROM, join};
 
 /// Opens consecutive chunks of a payload whose length is known.
 struct Chunks {
@@ -209,15 +209,10 @@ impl PayloadOpener {
     /// this one appended is authentic but incomplete, and every later call fails too.
     pub fn update(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
         let (chunks, hasher) = (&mut self.chunks, &mut self.hasher);
-        // By pieces that stay in the cache between the two.
         let pushed = chunks.workers.run(sealed.len(), |shared| {
-            for piece in sealed.chunks(BATCH * SEALED_CHUNK_LEN) {
-                if shared {
-                    hasher.update_rayon(piece);
-                } else {
-                    hasher.update(piece);
-                }
-                chunks.push(piece, out)?;
+            for piece in sealed.chunks(batch(shared) * SEALED_CHUNK_LEN) {
+                let ((), pushed) = join(shared, || hash(hasher, piece, shared), || chunks.push(piece, out));
+                pushed?;
             }
             Ok::<_, OpenReason>(())
         });
@@ -301,7 +296,7 @@ impl RangeOpener {
         out.drain(start..start + skipped);
         self.skip -= skipped;
         let kept = (out.len() - start).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        out[start + kept..].zeroize();
+        wipe(&mut out[start + kept..]);
         out.truncate(start + kept);
         self.left -= kept as u64;
         Ok(pushed?)
