@@ -1,15 +1,18 @@
 //! How fast objects are sealed and opened.
 //!
 //! ```text
-//! cargo bench -p cofferdam-encrypt --bench envelope -- [--quick] [--only TEXT] [--peer PROGRAM]
+//! cargo bench -p cofferdam-encrypt --bench envelope -- [--quick] [--only TEXT] [--piece BYTES] [--peer PROGRAM]
 //! ```
+//!
+//! `--piece` is how many bytes are handed over at a time, 4 MiB unless given; `--only` measures figures whose name contains the text.
 //!
 //! Prints one line a figure, `name value unit`, to standard output, and nothing else there. A name is made of
 //!
 //! * what: `seal`, `open`;
 //! * by what: `rust-crypto`, `aws-lc`;
 //! * on what: `caller` (one thread), `cores` (that thread and the pool);
-//! * how signed: `each`, `batch64` (64 objects under one signature); only where objects are small enough for it to matter;
+//! * how signed: `each`, `batch64` (64 objects under one signature), `at-once-each` and `at-once-batch` (16 tasks seal at the same time; the batch signer gathers what it gets); only where
+//!   objects are small enough for it to matter;
 //! * the document's size: `1KiB` to `1GiB`;
 //! * what was measured: `wall`, `cpu` (GB/s by the clock, and by processor time of the thread or, on all cores, of the process), `rate` (objects a second and core, by processor time).
 //!
@@ -19,21 +22,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cofferdam_encrypt::crypto::{
-    CompositeSigner, Dek, Directory, OpenError, OpenRequest, Opener, PrivateMetadata, Provider, ProviderKind,
-    RecipientSecret, Role, SealRequest, Sealer, Stanza, StanzaAlg, Unwrap, VerifyKey, Workers, provider, sign_together,
+    BatchSigner, CompositeSigner, Dek, Directory, OpenError, OpenRequest, Opener, PrivateMetadata, Provider,
+    ProviderKind, RecipientSecret, Role, SealRequest, Sealer, Signer, Stanza, StanzaAlg, Unwrap, VerifyKey, Workers,
+    provider, sign_together,
 };
 use cofferdam_schemas::{KeyId, TenantName};
 use futures::executor::block_on;
 
 const KIB: usize = 1 << 10;
-/// As much as the processor hands over at a time.
-const PIECE: usize = 1 << 20;
+/// How much is handed over at a time, unless `--piece` says otherwise.
+const PIECE: usize = 4 << 20;
 /// Up to here objects are measured one by one and signatures count.
 const SMALL: usize = 64 * KIB;
 const BATCH: usize = 64;
+/// Documents in hand at once, and how many each task does.
+const AT_ONCE: usize = 16;
 
 struct Keys(HashMap<KeyId, RecipientSecret>);
 
@@ -56,16 +63,17 @@ impl Directory for Trust {
 }
 
 struct World {
-    provider: std::sync::Arc<dyn Provider>,
+    piece: usize,
+    provider: Arc<dyn Provider>,
     tenant: TenantName,
     request: SealRequest,
     keys: Keys,
-    signer: CompositeSigner,
+    signer: Arc<CompositeSigner>,
     trust: Trust,
 }
 
 impl World {
-    fn new(kind: ProviderKind) -> Self {
+    fn new(kind: ProviderKind, piece: usize) -> Self {
         let provider = provider(kind);
         let secret =
             |seed| RecipientSecret::from_seed(provider.clone(), StanzaAlg::MlKem768X25519, &[seed; 32]).unwrap();
@@ -78,10 +86,11 @@ impl World {
             content_type: Some("application/pdf".into()),
             user: BTreeMap::new(),
         });
-        let signer = CompositeSigner::from_seeds(&[3; 32], &[4; 32]);
+        let signer = Arc::new(CompositeSigner::from_seeds(&[3; 32], &[4; 32]));
         let trust = Trust(signer.verify_key());
         let keys = Keys(HashMap::from([(kem.id(), kem)]));
         Self {
+            piece,
             provider,
             tenant,
             request,
@@ -93,15 +102,15 @@ impl World {
 
     /// Seals, and gives every piece of the object to `take`; the head last, as it is written.
     fn seal(&self, plaintext: &[u8], workers: Workers, mut take: impl FnMut(&[u8])) {
-        let mut sealer = Sealer::new(self.provider.as_ref(), &self.request, &self.signer).unwrap();
+        let mut sealer = Sealer::new(self.provider.as_ref(), &self.request, self.signer.as_ref()).unwrap();
         sealer.set_workers(workers);
         let mut out = Vec::new();
-        for piece in plaintext.chunks(PIECE) {
+        for piece in plaintext.chunks(self.piece) {
             out.clear();
             sealer.update_into(piece, &mut out).unwrap();
             take(&out);
         }
-        let sealed = block_on(sealer.finish(&self.signer)).unwrap();
+        let sealed = block_on(sealer.finish(self.signer.as_ref())).unwrap();
         take(&sealed.tail);
         take(&sealed.head);
     }
@@ -110,7 +119,7 @@ impl World {
     fn seal_batch(&self, plaintext: &[u8]) {
         let unsigned: Vec<_> = (0..BATCH)
             .map(|_| {
-                let mut sealer = Sealer::new(self.provider.as_ref(), &self.request, &self.signer).unwrap();
+                let mut sealer = Sealer::new(self.provider.as_ref(), &self.request, self.signer.as_ref()).unwrap();
                 black_box(sealer.update(plaintext).unwrap());
                 sealer.finish_unsigned().unwrap()
             })
@@ -122,11 +131,38 @@ impl World {
         }
     }
 
+    /// Seals 256 documents, 16 at a time, as a service under load does.
+    fn seal_at_once(
+        self: &Arc<Self>,
+        runtime: &tokio::runtime::Runtime,
+        plaintext: &Arc<[u8]>,
+        signer: &Arc<dyn Signer>,
+    ) {
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..AT_ONCE)
+                .map(|_| {
+                    let (world, plaintext, signer) = (self.clone(), plaintext.clone(), signer.clone());
+                    tokio::spawn(async move {
+                        for _ in 0..AT_ONCE {
+                            let mut sealer =
+                                Sealer::new(world.provider.as_ref(), &world.request, signer.as_ref()).unwrap();
+                            black_box(sealer.update(&plaintext).unwrap());
+                            black_box(sealer.finish_any(signer.as_ref()).await.unwrap());
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    }
+
     fn object(&self, plaintext: &[u8]) -> Vec<u8> {
         let mut parts = Vec::with_capacity(plaintext.len() + plaintext.len() / 1000 + 16 * KIB);
         let mut head = Vec::new();
         // The head comes last and goes first; its length is known.
-        let head_len = Sealer::new(self.provider.as_ref(), &self.request, &self.signer)
+        let head_len = Sealer::new(self.provider.as_ref(), &self.request, self.signer.as_ref())
             .unwrap()
             .head_len();
         parts.resize(head_len, 0);
@@ -154,7 +190,7 @@ impl World {
         let mut stream = opener.stream().unwrap();
         stream.set_workers(workers);
         let mut out = Vec::new();
-        for piece in object[opener.consumed() as usize..].chunks(PIECE) {
+        for piece in object[opener.consumed() as usize..].chunks(self.piece) {
             out.clear();
             stream.update(piece, &mut out).unwrap();
             black_box(&out);
@@ -221,6 +257,7 @@ fn size_name(size: usize) -> String {
 struct Settings {
     quick: bool,
     only: Option<String>,
+    piece: usize,
     peer: Option<String>,
 }
 
@@ -228,6 +265,7 @@ fn settings() -> Settings {
     let mut settings = Settings {
         quick: false,
         only: None,
+        piece: PIECE,
         peer: None,
     };
     let mut args = std::env::args().skip(1);
@@ -235,11 +273,18 @@ fn settings() -> Settings {
         match arg.as_str() {
             "--quick" => settings.quick = true,
             "--only" => settings.only = args.next(),
+            "--piece" => {
+                settings.piece = args
+                    .next()
+                    .and_then(|bytes| bytes.parse().ok())
+                    .filter(|&n| n > 0)
+                    .unwrap_or(PIECE)
+            }
             "--peer" => settings.peer = args.next(),
             // What cargo says to every bench and test.
             "--bench" | "--test" => {}
             other => {
-                eprintln!("unknown argument {other}: takes --quick, --only TEXT, --peer PROGRAM");
+                eprintln!("unknown argument {other}: takes --quick, --only TEXT, --piece BYTES, --peer PROGRAM");
                 std::process::exit(2);
             }
         }
@@ -254,11 +299,19 @@ fn main() {
     } else {
         &[KIB, 16 * KIB, 64 * KIB, KIB << 10, 16 << 20, 128 << 20, 1 << 30]
     };
-    let worlds = ProviderKind::ALL.map(|kind| (kind, World::new(kind)));
+    let worlds = ProviderKind::ALL.map(|kind| (kind, Arc::new(World::new(kind, settings.piece))));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let mut figures = BTreeMap::new();
     for &size in sizes {
         let plaintext: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
-        run(&settings, cases_sealing(&worlds, &plaintext), size, &mut figures);
+        let mut sealing = cases_sealing(&worlds, &plaintext);
+        if size == KIB {
+            sealing.extend(cases_at_once(&worlds, &plaintext, &runtime));
+        }
+        run(&settings, sealing, size, &mut figures);
         if settings.only.as_ref().is_some_and(|only| only.starts_with("seal")) {
             continue;
         }
@@ -285,7 +338,7 @@ fn kinds(size: usize) -> &'static [(&'static str, Workers)] {
     }
 }
 
-fn cases_sealing<'a>(worlds: &'a [(ProviderKind, World)], plaintext: &'a [u8]) -> Vec<Case<'a>> {
+fn cases_sealing<'a>(worlds: &'a [(ProviderKind, Arc<World>)], plaintext: &'a [u8]) -> Vec<Case<'a>> {
     let mut cases = Vec::new();
     let size = size_name(plaintext.len());
     for (kind, world) in worlds {
@@ -315,7 +368,29 @@ fn cases_sealing<'a>(worlds: &'a [(ProviderKind, World)], plaintext: &'a [u8]) -
     cases
 }
 
-fn cases_opening<'a>(worlds: &'a [(ProviderKind, World)], objects: &'a [Vec<u8>], size: usize) -> Vec<Case<'a>> {
+fn cases_at_once<'a>(
+    worlds: &'a [(ProviderKind, Arc<World>)],
+    plaintext: &[u8],
+    runtime: &'a tokio::runtime::Runtime,
+) -> Vec<Case<'a>> {
+    let mut cases = Vec::new();
+    for (kind, world) in worlds {
+        let each: Arc<dyn Signer> = world.signer.clone();
+        let batch: Arc<dyn Signer> = Arc::new(BatchSigner::new(world.signer.clone()));
+        for (signed, signer) in [("each", each), ("batch", batch)] {
+            let plaintext: Arc<[u8]> = plaintext.into();
+            cases.push(Case {
+                name: format!("seal.{kind}.cores.at-once-{signed}.{}", size_name(plaintext.len())),
+                cores: true,
+                objects: AT_ONCE * AT_ONCE,
+                work: Box::new(move || world.seal_at_once(runtime, &plaintext, &signer)),
+            });
+        }
+    }
+    cases
+}
+
+fn cases_opening<'a>(worlds: &'a [(ProviderKind, Arc<World>)], objects: &'a [Vec<u8>], size: usize) -> Vec<Case<'a>> {
     let mut cases = Vec::new();
     for ((kind, world), object) in worlds.iter().zip(objects) {
         for &(on, workers) in kinds(size) {
@@ -360,6 +435,9 @@ fn run(settings: &Settings, mut cases: Vec<Case<'_>>, size: usize, figures: &mut
         };
         if size <= SMALL {
             println!("{}.rate {:.0} objects/s", case.name, 1.0 / took.cpu);
+            if case.cores {
+                println!("{}.wall {:.0} objects/s", case.name, 1.0 / took.wall);
+            }
         } else {
             let gb = |seconds: f64| size as f64 / seconds / 1e9;
             println!("{}.wall {:.3} GB/s", case.name, gb(took.wall));
