@@ -48,12 +48,13 @@ EXT_SOURCE, EXT_RETENTION, EXT_ERASE_TOKEN = 0x0003, 0x0004, 0x8005
 ROLES = {1: "tenant", 2: "recovery", 3: "grantee", 4: "service"}
 ALG_XWING, ALG_MLKEM = 0x0001, 0x0003
 BODY_LEN = {0x0001: 1168, 0x0002: 1201, 0x0003: 1136}
-SIG_COMPOSITE, SIG_MLDSA = 0x01, 0x02
+SIG_COMPOSITE, SIG_MLDSA, SIG_BATCH = 0x01, 0x02, 0x03
 MLDSA_PUBLIC, MLDSA_SIGNATURE = 1952, 3309
 PUBLIC_LEN = {SIG_COMPOSITE: MLDSA_PUBLIC + 32, SIG_MLDSA: MLDSA_PUBLIC}
-SIGNATURE_LEN = {SIG_COMPOSITE: MLDSA_SIGNATURE + 64, SIG_MLDSA: MLDSA_SIGNATURE}
+SIGNATURE_LEN = {SIG_COMPOSITE: MLDSA_SIGNATURE + 64, SIG_MLDSA: MLDSA_SIGNATURE, SIG_BATCH: MLDSA_SIGNATURE + 64}
+BATCH_MAX = 256
 # What is opened unless the caller allows more (SPEC.md, section 4): stanza and signature algorithms.
-DEFAULT_POLICY = (frozenset({ALG_XWING}), frozenset({SIG_COMPOSITE}))
+DEFAULT_POLICY = (frozenset({ALG_XWING}), frozenset({SIG_COMPOSITE, SIG_BATCH}))
 PAYLOAD_HEAD, CHUNK, TAG = 56, 16384, 16
 STEP = CHUNK + TAG
 READ = 64 * STEP
@@ -254,6 +255,11 @@ def parse_signature(block):
     fields["certificate"] = cursor.take(cursor.number(2))
     fields["payload_len"] = cursor.number(8)
     fields["payload_root"] = cursor.take(32)
+    if fields["alg"] == SIG_BATCH:
+        size, index = cursor.number(2), cursor.number(2)
+        if not 0 <= index < size <= BATCH_MAX:
+            raise Refused("step 1: no batch has such a place")
+        fields["place"] = size, index, [cursor.take(32) for _ in range(path_len(index, size))]
     fields["signature"] = cursor.rest()
     if len(fields["signature"]) != SIGNATURE_LEN.get(fields["alg"]):
         raise Refused("step 1: signature algorithm is not known, or the signature has a wrong length")
@@ -263,9 +269,43 @@ def parse_signature(block):
     return fields
 
 
-def verify(algorithm, public, statement, signature):
+def left(size):
+    """Leaves in the left subtree: the largest power of two below the size (RFC 9162, 2.1.1)."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def path_len(index, size):
+    """Length of PATH(index, D[size])."""
+    if size == 1:
+        return 0
+    k = left(size)
+    return 1 + (path_len(index, k) if index < k else path_len(index - k, size - k))
+
+
+def root_from(leaf, index, size, path):
+    """The root of the tree in which `leaf` has this place; the path goes from the leaf upwards."""
+    if size == 1:
+        return leaf
+    k, sibling = left(size), path[-1]
+    if index < k:
+        return sha256(b"\x01", root_from(leaf, index, k, path[:-1]), sibling)
+    return sha256(b"\x01", sibling, root_from(leaf, index - k, size - k, path[:-1]))
+
+
+def verify_block(block, public, statement):
+    """The statement's own signature, or the one over the batch it stands in."""
+    if block["alg"] != SIG_BATCH:
+        verify(block["alg"], public, statement, block["signature"])
+        return
+    size, index, path = block["place"]
+    root = root_from(sha256(b"\x00", statement), index, size, path)
+    message = b"SEALED/v1 batch\x00" + struct.pack(">H", size) + root + block["signer"]
+    verify(SIG_COMPOSITE, public, message, block["signature"], b"SEALED/v1 origin batch")
+
+
+def verify(algorithm, public, statement, signature, origin=b"SEALED/v1 origin"):
     """Composite as in draft-ietf-lamps-pq-composite-sigs-19, MLDSA65-Ed25519-SHA512: both halves must hold; or ML-DSA-65 alone."""
-    label, origin = b"COMPSIG-MLDSA65-Ed25519-SHA512", b"SEALED/v1 origin"
+    label = b"COMPSIG-MLDSA65-Ed25519-SHA512"
     ml_dsa = MLDSA65PublicKey.from_public_bytes(public[:MLDSA_PUBLIC])
     try:
         if algorithm == SIG_MLDSA:
@@ -323,7 +363,7 @@ class Opened:
             raise Refused(f"step 2: signer {self.core['signer'].hex()} is not trusted")
         statement = b"SEALED/v1 statement\x00" + self.header + sha256(recipients)
         statement += struct.pack(">Q", block["payload_len"]) + block["payload_root"] + block["signer"]
-        verify(block["alg"], public, statement, block["signature"])
+        verify_block(block, public, statement)
         self.payload_len, self.payload_root = block["payload_len"], block["payload_root"]
 
         # 3. Whose it is.

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cofferdam_envelope::SignatureAlg;
-use cofferdam_envelope::label::ORIGIN_CONTEXT;
+use cofferdam_envelope::label::{self, BATCH_CONTEXT, ORIGIN_CONTEXT};
+use cofferdam_envelope::{Inclusion, SignatureAlg};
 use cofferdam_schemas::KeyId;
 use ed25519_dalek::Signer as _;
 use ml_dsa::{EncodedVerifyingKey, KeyExport, MlDsa65};
@@ -19,6 +19,7 @@ use zeroize::Zeroize;
 
 use crate::error::{CryptoError, SignError};
 use crate::key::key_id;
+use crate::merkle;
 use crate::traits::Signer;
 
 const PREFIX: &[u8; 32] = b"CompositeAlgorithmSignatures2025";
@@ -193,6 +194,20 @@ impl VerifyKey {
     /// The public key.
     pub fn public(&self) -> &[u8] {
         &self.0.public
+    }
+
+    /// Whether the signature holds for an object's statement: by itself, or at its place in a batch.
+    pub fn verify_statement(&self, statement: &[u8], inclusion: Option<&Inclusion>, signature: &[u8]) -> bool {
+        let Some(inclusion) = inclusion else {
+            return self.verify(ORIGIN_CONTEXT, statement, signature);
+        };
+        match merkle::root_from(merkle::leaf(statement), inclusion) {
+            Some(root) => {
+                let message = label::batch(inclusion.size, &root, &self.key_id().0);
+                self.verify(BATCH_CONTEXT, &message, signature)
+            }
+            None => false,
+        }
     }
 
     /// Whether the signature holds under this application context. For the composite both halves must, Ed25519 by the strict rules. Takes about 0.12 ms.

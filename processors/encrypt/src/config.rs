@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::ProviderKind;
 use crate::keys::{self, KeyError, KeyRing, Opened, Protection, RingSettings};
+use crate::signing::Signatures;
 
 /// The table `[processors.encrypt]`. Every field may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub struct Config {
     /// Which library does the cryptography: `rust-crypto` (the default) or `aws-lc` (about three times as fast for
     /// large documents). Both make and open the same objects.
     pub provider: ProviderKind,
+    /// How objects are signed: `batch` (the default) lets documents of up to 64 KiB that are sealed at the same time share
+    /// one signature, which costs a document under load less than half as much and makes its sealed object up to 260 bytes longer;
+    /// `each` gives every object a signature of its own.
+    pub signatures: Signatures,
     /// Where the keys are.
     pub keys: KeysConfig,
 }
@@ -55,6 +60,7 @@ pub struct KeysConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) provider: ProviderKind,
+    pub(crate) signatures: Signatures,
     /// Where the keys are.
     pub keys: KeysPlan,
 }
@@ -76,7 +82,11 @@ impl TryFrom<Config> for Plan {
     type Error = ConfigErrors;
 
     fn try_from(config: Config) -> Result<Self, ConfigErrors> {
-        let Config { provider, keys } = config;
+        let Config {
+            provider,
+            signatures,
+            keys,
+        } = config;
         let mut problems = Vec::new();
         let mut problem = |key: &str, message: &str| {
             problems.push(ConfigProblem {
@@ -110,6 +120,7 @@ impl TryFrom<Config> for Plan {
         if problems.is_empty() {
             Ok(Plan {
                 provider,
+                signatures,
                 keys: KeysPlan {
                     file: keys.file,
                     opened_by,
@@ -212,7 +223,12 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_providers_are_errors() {
-        for text in ["providr = 1", "[keys]\nkeyfile = \"k\"", "provider = \"openssl\""] {
+        for text in [
+            "providr = 1",
+            "[keys]\nkeyfile = \"k\"",
+            "provider = \"openssl\"",
+            "signatures = \"none\"",
+        ] {
             assert!(toml::from_str::<Config>(text).is_err(), "{text}");
         }
     }
@@ -221,6 +237,7 @@ mod tests {
     fn round_trips() {
         let config = Config {
             provider: ProviderKind::AwsLc,
+            signatures: Signatures::Each,
             keys: KeysConfig {
                 file: Some("r".into()),
                 key_file: None,

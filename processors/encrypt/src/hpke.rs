@@ -92,7 +92,7 @@ pub fn wrap(
         provider: provider.kind().as_str(),
     })?;
     let key_id = recipient.id().0;
-    let made = provider.encapsulate(kem, recipient.public(), coins)?;
+    let made = recipient.encapsulate(provider, kem, coins)?;
     let info = label::wrap_info(recipient.role(), &key_id, header);
     let (aead, nonce) = context(provider, kem.id(), &made.shared, &info)?;
     let mut body = made.enc;

@@ -1,14 +1,16 @@
 //! Keys and their ids.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cofferdam_envelope::{Role, Stanza, StanzaAlg, label};
 use cofferdam_schemas::{KeyId, TenantName};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::crypto::{Decapsulator, Kem, Provider, validate_public_key};
+use crate::crypto::{
+    Coins, Decapsulator, Encapsulated, Encapsulator, Kem, Provider, ProviderKind, validate_public_key,
+};
 use crate::error::{CryptoError, OpenError, OpenReason};
 use crate::hpke;
 
@@ -64,13 +66,25 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// A public key to seal to, and what its holder is to the object. Cheap to clone.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RecipientKey {
     pub(crate) role: Role,
     pub(crate) alg: StanzaAlg,
     pub(crate) id: KeyId,
     pub(crate) public: Arc<[u8]>,
+    ready: Ready,
 }
+
+/// A public key made ready for use, by the provider it was used with: reading it again for each object costs as much as some of the sealing.
+type Ready = Arc<[OnceLock<Arc<dyn Encapsulator>>; ProviderKind::ALL.len()]>;
+
+impl PartialEq for RecipientKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.role, self.alg, self.id, &self.public) == (other.role, other.alg, other.id, &other.public)
+    }
+}
+
+impl Eq for RecipientKey {}
 
 impl RecipientKey {
     /// Checks a public key and takes it. Fails if the algorithm is none that seals ([`CryptoError::Unsupported`]) or the key is none
@@ -95,6 +109,7 @@ impl RecipientKey {
             alg,
             id: key_id(alg.id(), public),
             public: public.into(),
+            ready: Ready::default(),
         }
     }
 
@@ -113,6 +128,21 @@ impl RecipientKey {
     /// The public key.
     pub fn public(&self) -> &[u8] {
         &self.public
+    }
+
+    /// Makes a shared secret for it.
+    pub(crate) fn encapsulate(
+        &self,
+        provider: &dyn Provider,
+        kem: Kem,
+        coins: Coins<'_>,
+    ) -> Result<Encapsulated, CryptoError> {
+        let place = &self.ready[provider.kind() as usize];
+        if let Some(key) = place.get() {
+            return key.encapsulate(coins);
+        }
+        let made = provider.encapsulator(kem, &self.public)?;
+        place.get_or_init(|| made).encapsulate(coins)
     }
 }
 
@@ -164,6 +194,7 @@ impl RecipientSecret {
             alg: self.alg,
             id: self.id,
             public: self.key.public().into(),
+            ready: Ready::default(),
         }
     }
 

@@ -7,6 +7,7 @@
 //! [`keys`] holds the key ring. [`crypto`] is the sealing and opening itself, over the format of `cofferdam-envelope`;
 //! nothing outside it and the modules it exports touches the format's bytes.
 
+mod batch;
 mod composite;
 pub mod crypto;
 mod derive;
@@ -14,11 +15,14 @@ mod error;
 mod escrow;
 pub mod hpke;
 mod key;
+mod merkle;
 mod metadata;
 mod open;
 mod payload;
 mod seal;
 mod traits;
+mod wipe;
+mod workers;
 
 mod commands;
 mod config;
@@ -29,6 +33,7 @@ mod outbox;
 mod processor;
 mod pump;
 mod retrieve;
+mod signing;
 mod sums;
 mod sweep;
 
@@ -37,3 +42,4 @@ mod tests;
 
 pub use config::{Config, KeysConfig, KeysPlan, Plan};
 pub use processor::{Encrypt, VERBS, prepare};
+pub use signing::Signatures;

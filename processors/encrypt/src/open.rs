@@ -45,12 +45,12 @@ pub struct OpenPolicy {
 }
 
 impl Default for OpenPolicy {
-    /// The defaults of sealing: suite 0x0001, MLKEM768-X25519, the composite signature; every role.
+    /// What sealing makes: suite 0x0001, MLKEM768-X25519, the composite signature by itself or over a batch; every role.
     fn default() -> Self {
         Self {
             suites: vec![Suite::CobblestoneBlake3],
             stanza_algs: vec![StanzaAlg::MlKem768X25519],
-            signature_algs: vec![SignatureAlg::MlDsa65Ed25519],
+            signature_algs: vec![SignatureAlg::MlDsa65Ed25519, SignatureAlg::Batch],
             roles: Role::ALL.to_vec(),
         }
     }
@@ -257,7 +257,7 @@ fn verify_signature(
         directory.verifier_certified(&signer, &block.certificate, core.sealed_at)
     };
     let key = key.ok_or(Untrusted::UnknownSigner)?;
-    if key.key_id() != signer || key.alg() != block.alg {
+    if key.key_id() != signer || key.alg() != block.alg.key_alg() {
         return Err(Untrusted::KeyMismatch);
     }
     let statement = label::statement(&label::Statement {
@@ -267,7 +267,7 @@ fn verify_signature(
         payload_root: &block.payload_root,
         signer: &core.signer,
     });
-    if key.verify(label::ORIGIN_CONTEXT, &statement, &block.signature) {
+    if key.verify_statement(&statement, block.inclusion.as_ref(), &block.signature) {
         Ok(())
     } else {
         Err(Untrusted::Signature)

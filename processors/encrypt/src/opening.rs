@@ -8,14 +8,15 @@ use cofferdam_processor::ProcessError;
 use cofferdam_schemas::{IdError, KeyId, ObjectId, ObjectKey, TenantName};
 use cofferdam_seams::{ByteStream, Locator, ObjectError, ObjectMeta, Place, read_all};
 use futures::StreamExt;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::{
-    OpenError, OpenReason, OpenRequest, Opener, PayloadOpener, Provider, RangeOpener, Refused, Role, Untrusted,
+    OpenError, OpenReason, OpenRequest, Opener, PayloadOpener, Provider, RangeOpener, Refused, Role, Untrusted, Workers,
 };
 use crate::keys::KeyRing;
 use crate::pump::{PumpError, Stage, pump};
 use crate::sums::Sha256;
+use crate::wipe::Wiped;
+use crate::workers::join;
 
 /// What is read of an object before it is known where its payload begins: head and first chunks of nearly every object.
 const FIRST: u64 = 64 * 1024;
@@ -249,8 +250,26 @@ async fn take_head(stream: &mut ByteStream) -> Result<(BytesMut, usize), VaultEr
 pub(crate) struct Whole {
     payload: PayloadOpener,
     sha256: Sha256,
-    /// Where the plaintext goes when nobody wants it.
-    scratch: Option<Zeroizing<Vec<u8>>>,
+    /// Whether somebody wants the plaintext.
+    given: bool,
+    /// What was opened last and is not in the checksum yet: it gets there while the next bytes are opened.
+    last: Plaintext,
+    /// Where the plaintext goes next when nobody wants it.
+    scratch: Wiped,
+}
+
+enum Plaintext {
+    Given(Bytes),
+    Kept(Wiped),
+}
+
+impl Plaintext {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Plaintext::Given(bytes) => bytes,
+            Plaintext::Kept(bytes) => bytes,
+        }
+    }
 }
 
 impl Whole {
@@ -259,19 +278,22 @@ impl Whole {
         Ok(Self {
             payload: opener.stream()?,
             sha256: Sha256::new(),
-            scratch: None,
+            given: true,
+            last: Plaintext::Given(Bytes::new()),
+            scratch: Wiped::default(),
         })
     }
     /// Only checks.
     pub(crate) fn checking(opener: &Opener) -> Result<Self, OpenError> {
         Ok(Self {
-            scratch: Some(Zeroizing::default()),
+            given: false,
             ..Self::giving(opener)?
         })
     }
     /// Step 8: only now the plaintext may be used. Gives its SHA-256.
-    pub(crate) fn finish(self) -> Result<[u8; 32], OpenError> {
+    pub(crate) fn finish(mut self) -> Result<[u8; 32], OpenError> {
         self.payload.finish()?;
+        self.sha256.update(self.last.bytes());
         Ok(self.sha256.finish())
     }
 }
@@ -279,21 +301,31 @@ impl Whole {
 impl Stage for Whole {
     type Error = OpenError;
     fn turn(&mut self, input: Vec<Bytes>) -> Result<Bytes, OpenError> {
-        let mut given = Vec::new();
-        let out = match &mut self.scratch {
-            Some(scratch) => {
-                scratch.as_mut_slice().zeroize();
-                scratch.clear();
-                &mut **scratch
-            }
-            None => &mut given,
-        };
-        out.reserve(input.iter().map(Bytes::len).sum());
-        for chunk in input {
-            self.payload.update(&chunk, out)?;
+        let len = input.iter().map(Bytes::len).sum();
+        let mut out = std::mem::take(&mut *self.scratch);
+        out.clear();
+        out.reserve(len);
+        let (sha256, payload, last) = (&mut self.sha256, &mut self.payload, &self.last);
+        let ((), opened) = Workers::default().run(len, |shared| {
+            join(
+                shared,
+                || sha256.update(last.bytes()),
+                || payload.update_all(&input, &mut out),
+            )
+        });
+        if self.given {
+            opened?;
+            let given = Bytes::from(out);
+            self.last = Plaintext::Given(given.clone());
+            return Ok(given);
         }
-        self.sha256.update(out);
-        Ok(given.into())
+        let out = Wiped::from(out);
+        opened?;
+        if let Plaintext::Kept(mut before) = std::mem::replace(&mut self.last, Plaintext::Kept(out)) {
+            before.clear();
+            self.scratch = before;
+        }
+        Ok(Bytes::new())
     }
 }
 
@@ -304,9 +336,7 @@ impl Stage for Part {
     type Error = OpenError;
     fn turn(&mut self, input: Vec<Bytes>) -> Result<Bytes, OpenError> {
         let mut out = Vec::new();
-        for chunk in input {
-            self.0.update(&chunk, &mut out)?;
-        }
+        self.0.update_all(&input, &mut out)?;
         Ok(out.into())
     }
 }

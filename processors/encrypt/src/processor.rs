@@ -10,7 +10,7 @@ use cofferdam_processor::{
 };
 use cofferdam_schemas::{ErrorCode, KeyId, ObjectKey, SealedCopy};
 use cofferdam_seams::crash::{self, Point, When};
-use cofferdam_seams::{ByteStream, Clock, Locator, ObjectBody, ObjectError, PutOptions, Upload};
+use cofferdam_seams::{ByteStream, Clock, Locator, ObjectBody, ObjectError, ObjectMeta, PutOptions, Upload};
 use serde_json::json;
 
 use crate::config::{Config, Plan};
@@ -20,7 +20,8 @@ use crate::keys::{KeyError, KeyRing, Opened};
 use crate::opening::{Vault, VaultError, Verified, sealed_key};
 use crate::pump::{PumpError, pump};
 use crate::retrieve::Retrieve;
-use crate::sums::{Hashing, Sealing, Sums};
+use crate::signing::Signing;
+use crate::sums::{Gathering, Hashing, Sealing, Sums};
 use crate::sweep::{self, Sweep};
 
 /// The commands this processor answers.
@@ -34,6 +35,7 @@ const LOOK_FIRST: u64 = 1 << 20;
 pub struct Encrypt {
     vault: Vault,
     clock: Arc<dyn Clock>,
+    signing: Signing,
     retrieve: Arc<Retrieve>,
     delete: Arc<Delete>,
 }
@@ -131,6 +133,7 @@ impl Processor for Encrypt {
         Ok(Self {
             vault,
             clock,
+            signing: Signing::new(plan.signatures),
             retrieve,
             delete,
         })
@@ -155,6 +158,17 @@ enum Made {
     New { at: Locator, sha256: [u8; 32], size: u64 },
     /// Somebody was there first.
     Exists,
+}
+
+impl Made {
+    fn new(at: Locator, meta: ObjectMeta, sha256: [u8; 32], size: u64) -> Self {
+        let at = Locator {
+            version: meta.version,
+            etag: Some(meta.etag),
+            ..at
+        };
+        Made::New { at, sha256, size }
+    }
 }
 
 impl Encrypt {
@@ -225,29 +239,32 @@ impl Encrypt {
             content_type,
             user: meta.user,
         });
-        let signer = self.vault.ring.signer();
+        let signer = self.signing.signer(&self.vault.ring);
         let sealer = Sealer::new(self.vault.provider.as_ref(), &request, signer.as_ref()).map_err(cannot_seal)?;
 
         let at = self.vault.place.at(key.clone());
+        let sealing = Sealing {
+            sealer,
+            sums: Sums::claimed(&job.object.checksums),
+            size: 0,
+        };
+        if self.signing.batches(object.size) {
+            return self.seal_small(job, stream, sealing, at, signer.as_ref()).await;
+        }
         let options = PutOptions {
             content_type: Some("application/octet-stream".to_owned()),
             only_if_absent: true,
-            reserve_head: sealer.head_len() as u64,
+            reserve_head: sealing.sealer.head_len() as u64,
             size_hint: cofferdam_envelope::geometry::payload_len(object.size)
                 .ok()
-                .map(|payload| payload + sealer.head_len() as u64),
+                .map(|payload| payload + sealing.sealer.head_len() as u64),
             ..PutOptions::default()
         };
         let mut upload = match self.vault.place.store.upload(&at, options).await {
             Err(ObjectError::PreconditionFailed { .. }) => return Ok(Made::Exists),
             upload => upload.map_err(in_vault)?,
         };
-        let stage = Sealing {
-            sealer,
-            sums: Sums::claimed(&job.object.checksums),
-            size: 0,
-        };
-        let finished = match self.fill(job, stream, stage, upload.as_mut(), signer.as_ref()).await {
+        let finished = match self.fill(job, stream, sealing, upload.as_mut(), signer.as_ref()).await {
             Ok((head, sha256)) => {
                 crash::point(Point::SealedDurable, When::Before);
                 let meta = upload.finish(head).await;
@@ -260,18 +277,40 @@ impl Encrypt {
             }
         };
         match finished {
-            Ok((meta, sha256)) => {
-                let at = Locator {
-                    version: meta.version,
-                    etag: Some(meta.etag),
-                    ..at
-                };
-                Ok(Made::New {
-                    at,
-                    sha256,
-                    size: object.size,
-                })
-            }
+            Ok((meta, sha256)) => Ok(Made::new(at, meta, sha256, object.size)),
+            Err(ObjectError::PreconditionFailed { .. }) => Ok(Made::Exists),
+            Err(error) => Err(in_vault(error)),
+        }
+    }
+
+    /// Seals a small document in memory and writes the object at once: the length of its head depends on who is signed
+    /// with it.
+    async fn seal_small(
+        &self,
+        job: &Job,
+        stream: ByteStream,
+        sealing: Sealing,
+        at: Locator,
+        signer: &dyn crypto::Signer,
+    ) -> Result<Made, ProcessError> {
+        let size = job.object.size;
+        let gathering = Gathering {
+            sealing,
+            payload: Vec::new(),
+        };
+        let Gathering { sealing, payload } = pump(stream, gathering, None).await.map_err(not_sealed)?;
+        let (sealer, sha256) = complete(job, sealing)?;
+        let sealed = sealer.finish_any(signer).await.map_err(cannot_seal)?;
+        let body = Bytes::from([sealed.head, payload, sealed.tail].concat());
+        let options = PutOptions {
+            content_type: Some("application/octet-stream".to_owned()),
+            only_if_absent: true,
+            ..PutOptions::default()
+        };
+        crash::point(Point::SealedDurable, When::Before);
+        let put = self.vault.place.put(at.key.clone(), body, options).await;
+        match put.inspect(|_| crash::point(Point::SealedDurable, When::After)) {
+            Ok(meta) => Ok(Made::new(at, meta, sha256, size)),
             Err(ObjectError::PreconditionFailed { .. }) => Ok(Made::Exists),
             Err(error) => Err(in_vault(error)),
         }
@@ -286,20 +325,8 @@ impl Encrypt {
         upload: &mut dyn Upload,
         signer: &dyn crypto::Signer,
     ) -> Result<(Bytes, [u8; 32]), ProcessError> {
-        let Sealing { sealer, sums, size } = pump(stream, stage, Some(upload)).await.map_err(|error| match error {
-            PumpError::Read(source) => ProcessError::Document(source),
-            PumpError::Write(source) => in_vault(source),
-            PumpError::Work(error) => cannot_seal(error),
-            PumpError::Lost => ProcessError::Cancelled,
-        })?;
-        if size != job.object.size {
-            // The store said another size a moment ago: a broken transfer, which may be whole the next time.
-            let source = ObjectError::unavailable(format!("transfer ended after {size} of {} bytes", job.object.size));
-            return Err(ProcessError::Document(source));
-        }
-        let sha256 = sums
-            .finish(&job.object.checksums)
-            .map_err(|reason| corrupt(job, reason))?;
+        let sealing = pump(stream, stage, Some(upload)).await.map_err(not_sealed)?;
+        let (sealer, sha256) = complete(job, sealing)?;
         let sealed = sealer.finish(signer).await.map_err(cannot_seal)?;
         upload.write(sealed.tail.into()).await.map_err(in_vault)?;
         Ok((sealed.head.into(), sha256))
@@ -417,6 +444,29 @@ impl Encrypt {
             ..Conclusion::default()
         }
     }
+}
+
+fn not_sealed(error: PumpError<SealError>) -> ProcessError {
+    match error {
+        PumpError::Read(source) => ProcessError::Document(source),
+        PumpError::Write(source) => in_vault(source),
+        PumpError::Work(error) => cannot_seal(error),
+        PumpError::Lost => ProcessError::Cancelled,
+    }
+}
+
+/// Whether all of the document went through, and as what the store announced it. Gives its SHA-256.
+fn complete(job: &Job, sealing: Sealing) -> Result<(Sealer, [u8; 32]), ProcessError> {
+    let Sealing { sealer, sums, size } = sealing;
+    if size != job.object.size {
+        // The store said another size a moment ago: a broken transfer, which may be whole the next time.
+        let source = ObjectError::unavailable(format!("transfer ended after {size} of {} bytes", job.object.size));
+        return Err(ProcessError::Document(source));
+    }
+    let sha256 = sums
+        .finish(&job.object.checksums)
+        .map_err(|reason| corrupt(job, reason))?;
+    Ok((sealer, sha256))
 }
 
 fn in_vault(source: ObjectError) -> ProcessError {

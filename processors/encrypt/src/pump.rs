@@ -5,9 +5,11 @@ use bytes::Bytes;
 use cofferdam_seams::{ByteStream, ObjectError, Upload};
 use futures::StreamExt;
 
+use crate::workers::offload;
+
 /// How much goes through at a time. Four of these are in memory at most: one being read, one worked on with its output,
 /// one being written.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 2 << 20;
 /// Up to this much is worked on where it is: going to another thread and back costs more than sealing it.
 const INLINE: usize = 64 * 1024;
 
@@ -48,14 +50,14 @@ pub(crate) async fn pump<S: Stage>(
             batch = batches.next().await.map_err(PumpError::Read)?;
             continue;
         }
-        let work = tokio::task::spawn_blocking(move || {
+        let work = offload(move || {
             let made = stage.turn(batch);
             (stage, made)
         });
         let (worked, read, written) =
             tokio::join!(work, batches.next(), write(&mut output, std::mem::take(&mut ready)));
         written?;
-        let (back, made) = worked.map_err(|_| PumpError::Lost)?;
+        let (back, made) = worked.ok_or(PumpError::Lost)?;
         stage = back;
         ready = made.map_err(PumpError::Work)?;
         batch = read.map_err(PumpError::Read)?;

@@ -11,7 +11,7 @@ use cofferdam_envelope::{
 use cofferdam_schemas::{KeyId, TenantName};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::crypto::{Coins, Kem, Provider};
+use crate::crypto::{Coins, Kem, Provider, Workers};
 use crate::derive;
 use crate::error::{CryptoError, SealError};
 use crate::escrow;
@@ -19,7 +19,7 @@ use crate::hpke;
 use crate::key::{Dek, RecipientKey, sha256, tenant_id};
 use crate::metadata::PrivateMetadata;
 use crate::payload::PayloadSealer;
-use crate::traits::Signer;
+use crate::traits::{Signature, Signer};
 
 /// What to seal, and for whom.
 #[derive(Debug, Clone)]
@@ -265,7 +265,8 @@ impl Sealer {
         })
     }
 
-    /// Length of the head in bytes: where the payload will begin in the object.
+    /// Length of the head in bytes when the statement is signed by itself: where the payload will begin in the object. Not known before the end with
+    /// [`Self::finish_any`].
     pub fn head_len(&self) -> usize {
         self.fixed.head_len
     }
@@ -275,10 +276,22 @@ impl Sealer {
         self.fixed.header
     }
 
+    /// Who does the work; [`Workers::Cores`] unless said otherwise.
+    pub fn set_workers(&mut self, workers: Workers) {
+        if let Some(payload) = &mut self.payload {
+            payload.set_workers(workers);
+        }
+    }
+
     /// Seals more plaintext and appends payload bytes to `out`.
     pub fn update_into(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        self.update_all(&[plaintext], out)
+    }
+
+    /// The same for plaintext that lies in several pieces.
+    pub fn update_all(&mut self, pieces: &[&[u8]], out: &mut Vec<u8>) -> Result<(), SealError> {
         let payload = self.payload.as_mut().ok_or(SealError::Spent)?;
-        let updated = payload.update(plaintext, out);
+        let updated = payload.update_all(pieces, out);
         if updated.is_err() {
             self.payload = None;
         }
@@ -328,6 +341,13 @@ impl Sealer {
         let signature = signer.sign(unsigned.statement()).await?;
         unsigned.complete(signature)
     }
+
+    /// The same, with whatever kind of signature suits the signer: the head may get longer than [`Self::head_len`] said.
+    pub async fn finish_any(self, signer: &dyn Signer) -> Result<Sealed, SealError> {
+        let unsigned = self.finish_unsigned()?;
+        let signature = signer.sign_any(unsigned.statement()).await?;
+        unsigned.complete_with(signature)
+    }
 }
 
 /// An object that lacks its signature.
@@ -344,16 +364,23 @@ impl Unsigned {
         &self.statement
     }
 
-    /// Puts the head together. The signature is not verified here, only its length.
+    /// Puts the head together with a signature over this statement alone. It is not verified here, only its length.
     pub fn complete(self, signature: Vec<u8>) -> Result<Sealed, SealError> {
+        let alg = self.fixed.alg;
+        self.complete_with(Signature::alone(alg, signature))
+    }
+
+    /// Puts the head together. The signature is not verified here, only its length.
+    pub fn complete_with(self, signature: Signature) -> Result<Sealed, SealError> {
         let fixed = self.fixed;
         let block = SignatureBlock {
-            alg: fixed.alg,
+            alg: signature.alg,
             signer: fixed.core.signer,
             certificate: fixed.certificate,
             payload_len: self.summary.payload_len,
             payload_root: self.summary.payload_root,
-            signature,
+            inclusion: signature.inclusion,
+            signature: signature.bytes,
         };
         let block = block.to_bytes()?;
         let (inside, detached) = if fixed.core.flags.detached {
@@ -362,11 +389,15 @@ impl Unsigned {
             (block, None)
         };
         let head = Head::assemble(&fixed.core_bytes, &fixed.recipients_bytes, &inside)?;
+        let summary = SealSummary {
+            head_len: head.len(),
+            ..self.summary
+        };
         Ok(Sealed {
             tail: self.tail,
             head,
             detached,
-            summary: self.summary,
+            summary,
         })
     }
 }

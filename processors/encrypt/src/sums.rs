@@ -5,8 +5,9 @@ use bytes::Bytes;
 use cofferdam_schemas::Checksums;
 use md5::{Digest, Md5};
 
-use crate::crypto::{SealError, Sealer};
+use crate::crypto::{SealError, Sealer, Workers};
 use crate::pump::Stage;
+use crate::workers::join;
 
 /// SHA-256 of a plaintext as it goes by. By aws-lc whatever the provider of the sealing is: this is the one hash over
 /// all bytes, twice a document, and on machines without SHA instructions aws-lc is the faster of the two.
@@ -73,13 +74,35 @@ pub(crate) struct Sealing {
 impl Stage for Sealing {
     type Error = SealError;
     fn turn(&mut self, input: Vec<Bytes>) -> Result<Bytes, SealError> {
+        let pieces: Vec<&[u8]> = input.iter().map(|piece| &piece[..]).collect();
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        self.size += len as u64;
         let mut out = Vec::new();
-        for chunk in input {
-            self.size += chunk.len() as u64;
-            self.sums.update(&chunk);
-            self.sealer.update_into(&chunk, &mut out)?;
-        }
+        // The checksum goes over the bytes one after the other whatever is done, so that it is what takes longest on several cores.
+        let (sums, sealer) = (&mut self.sums, &mut self.sealer);
+        let ((), sealed) = Workers::default().run(len, |shared| {
+            join(
+                shared,
+                || pieces.iter().for_each(|piece| sums.update(piece)),
+                || sealer.update_all(&pieces, &mut out),
+            )
+        });
+        sealed?;
         Ok(out.into())
+    }
+}
+
+/// Seals, sums up, and keeps the payload: for small documents.
+pub(crate) struct Gathering {
+    pub(crate) sealing: Sealing,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Stage for Gathering {
+    type Error = SealError;
+    fn turn(&mut self, input: Vec<Bytes>) -> Result<Bytes, SealError> {
+        self.payload.extend_from_slice(&self.sealing.turn(input)?);
+        Ok(Bytes::new())
     }
 }
 

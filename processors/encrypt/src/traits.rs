@@ -2,7 +2,7 @@
 //! service.
 
 use async_trait::async_trait;
-use cofferdam_envelope::{SignatureAlg, Stanza};
+use cofferdam_envelope::{Inclusion, SignatureAlg, Stanza};
 use cofferdam_schemas::KeyId;
 
 use crate::composite::VerifyKey;
@@ -22,6 +22,28 @@ pub trait Unwrap: Send + Sync {
     async fn unwrap(&self, stanza: &Stanza, header: &[u8; 32]) -> Result<Dek, OpenError>;
 }
 
+/// A signature over an object's statement, as it stands in the signature block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// How it was made.
+    pub alg: SignatureAlg,
+    /// The statement's place in a batch, if it was signed in one.
+    pub inclusion: Option<Inclusion>,
+    /// The signature itself: [`SignatureAlg::signature_len`] bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Signature {
+    /// Of a statement that was signed by itself.
+    pub fn alone(alg: SignatureAlg, bytes: Vec<u8>) -> Self {
+        Self {
+            alg,
+            inclusion: None,
+            bytes,
+        }
+    }
+}
+
 /// Holds the private key of one signer, here or in a key service.
 #[async_trait]
 pub trait Signer: Send + Sync {
@@ -39,6 +61,11 @@ pub trait Signer: Send + Sync {
     /// Signs a statement under the application context [`ORIGIN_CONTEXT`](cofferdam_envelope::label::ORIGIN_CONTEXT). The result has
     /// [`SignatureAlg::signature_len`] bytes.
     async fn sign(&self, statement: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Signs a statement by itself or together with others, as suits the signer: for objects whose head is written last, because its length is not known before.
+    async fn sign_any(&self, statement: &[u8]) -> Result<Signature, SignError> {
+        Ok(Signature::alone(self.alg(), self.sign(statement).await?))
+    }
 }
 
 /// The signers that are trusted. A key is never taken from the object itself.

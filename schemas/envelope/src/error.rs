@@ -99,9 +99,6 @@ pub enum EnvelopeError {
     /// The signature algorithm is not registered.
     #[error("signature algorithm {0:#04x} is not known")]
     UnknownSignatureAlg(u8),
-    /// The signature algorithm is registered, but not in use yet.
-    #[error("signature algorithm {0:#04x} is reserved")]
-    ReservedSignatureAlg(u8),
     /// The signature has not the length its algorithm prescribes.
     #[error("signature has {found} bytes, takes {expected}")]
     SignatureLength {
@@ -110,6 +107,17 @@ pub enum EnvelopeError {
         /// Bytes prescribed.
         expected: usize,
     },
+    /// A path in a Merkle tree has not the length that the leaf's place prescribes.
+    #[error("path has {found} hashes, takes {expected}")]
+    PathLength {
+        /// Hashes found.
+        found: usize,
+        /// Hashes prescribed.
+        expected: usize,
+    },
+    /// An inclusion path stands beside an algorithm that has none, or is missing.
+    #[error("signature algorithm {0:#04x} and inclusion path contradict each other")]
+    Inclusion(u8),
     /// The signature block names another signer than the core.
     #[error("signature block and core name different signers")]
     SignerMismatch,

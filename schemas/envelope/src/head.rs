@@ -154,6 +154,7 @@ mod tests {
             certificate: Vec::new(),
             payload_len: 72,
             payload_root: [8; 32],
+            inclusion: None,
             signature: vec![9; 3309],
         };
         (core, recipients, block)

@@ -8,6 +8,9 @@ use crate::recipients::Role;
 /// The application context of the origin signature.
 pub const ORIGIN_CONTEXT: &[u8] = b"SEALED/v1 origin";
 
+/// The application context of the signature over a batch's root.
+pub const BATCH_CONTEXT: &[u8] = b"SEALED/v1 origin batch";
+
 const KEY_ID: &[u8] = b"SEALED/v1 key-id";
 const TENANT: &[u8] = b"SEALED/v1 tenant\0";
 const WRAP: &[u8] = b"SEALED/v1 wrap\0";
@@ -16,6 +19,7 @@ const RECIPIENTS_MAC: &[u8] = b"SEALED/v1 recipients-mac\0";
 const METADATA: &[u8] = b"SEALED/v1 metadata\0";
 const ESCROW_COINS: &[u8] = b"SEALED/v1 escrow-coins\0";
 const STATEMENT: &[u8] = b"SEALED/v1 statement\0";
+const BATCH: &[u8] = b"SEALED/v1 batch\0";
 /// Prefix of the payload key derivation, as C2SP chunked-encryption gives it for AES-256-GCM.
 const CHUNKED: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
 
@@ -99,4 +103,19 @@ pub fn statement(statement: &Statement<'_>) -> Vec<u8> {
         statement.payload_root,
         statement.signer,
     ])
+}
+
+/// What the signer signs for a batch, under [`BATCH_CONTEXT`]: number of statements, root of the tree over them, key id of the signer.
+pub fn batch(size: u16, root: &[u8; 32], signer: &[u8; 16]) -> Vec<u8> {
+    concat(&[BATCH, &size.to_be_bytes(), root, signer])
+}
+
+/// What a leaf of the tree is SHA-256 over (RFC 9162, 2.1.1).
+pub fn leaf_input(statement: &[u8]) -> Vec<u8> {
+    concat(&[&[0x00], statement])
+}
+
+/// What an inner node of the tree is SHA-256 over.
+pub fn node_input(left: &[u8; 32], right: &[u8; 32]) -> Vec<u8> {
+    concat(&[&[0x01], left, right])
 }

@@ -95,49 +95,59 @@ pub enum SignatureAlg {
     MlDsa65Ed25519,
     /// 0x02: ML-DSA-65 alone (FIPS 204).
     MlDsa65,
+    /// 0x03: one composite signature, by a key of 0x01, over the root of a Merkle tree of up to 256 statements.
+    Batch,
 }
 
 impl SignatureAlg {
     /// All signature algorithms in use.
-    pub const ALL: [SignatureAlg; 2] = [SignatureAlg::MlDsa65Ed25519, SignatureAlg::MlDsa65];
+    pub const ALL: [SignatureAlg; 3] = [SignatureAlg::MlDsa65Ed25519, SignatureAlg::MlDsa65, SignatureAlg::Batch];
 
     /// The number on the wire.
     pub fn id(self) -> u8 {
         match self {
             SignatureAlg::MlDsa65Ed25519 => 0x01,
             SignatureAlg::MlDsa65 => 0x02,
+            SignatureAlg::Batch => 0x03,
         }
     }
 
-    /// The algorithm of a number. 0x03 (one composite signature over a Merkle root of statements) is
-    /// [reserved](EnvelopeError::ReservedSignatureAlg).
+    /// The algorithm of a number.
     pub fn from_id(id: u8) -> Result<Self, EnvelopeError> {
         match id {
             0x01 => Ok(SignatureAlg::MlDsa65Ed25519),
             0x02 => Ok(SignatureAlg::MlDsa65),
-            0x03 => Err(EnvelopeError::ReservedSignatureAlg(id)),
+            0x03 => Ok(SignatureAlg::Batch),
             other => Err(EnvelopeError::UnknownSignatureAlg(other)),
         }
     }
 
-    /// The number that stands for the algorithm in a key id.
+    /// The algorithm whose keys make and verify these signatures: batches are signed with the keys that sign each by itself.
+    pub fn key_alg(self) -> SignatureAlg {
+        match self {
+            SignatureAlg::MlDsa65Ed25519 | SignatureAlg::Batch => SignatureAlg::MlDsa65Ed25519,
+            SignatureAlg::MlDsa65 => SignatureAlg::MlDsa65,
+        }
+    }
+
+    /// The number that stands for the algorithm of its keys in a key id.
     pub fn key_id_alg(self) -> u16 {
-        0x0100 + u16::from(self.id())
+        0x0100 + u16::from(self.key_alg().id())
     }
 
     /// Length of a public key in bytes.
     pub fn public_key_len(self) -> usize {
-        match self {
-            SignatureAlg::MlDsa65Ed25519 => 1952 + 32,
+        match self.key_alg() {
             SignatureAlg::MlDsa65 => 1952,
+            _ => 1952 + 32,
         }
     }
 
-    /// Length of a signature in bytes.
+    /// Length of a signature in bytes, without what stands before it in a batch.
     pub fn signature_len(self) -> usize {
-        match self {
-            SignatureAlg::MlDsa65Ed25519 => 3309 + 64,
+        match self.key_alg() {
             SignatureAlg::MlDsa65 => 3309,
+            _ => 3309 + 64,
         }
     }
 }
@@ -164,7 +174,7 @@ mod tests {
         assert_eq!(Suite::from_id(0x0002), Err(EnvelopeError::ReservedSuite(0x0002)));
         assert_eq!(Suite::from_id(0x00A0), Err(EnvelopeError::ReservedSuite(0x00A0)));
         assert_eq!(Suite::from_id(0x0000), Err(EnvelopeError::UnknownSuite(0)));
-        assert_eq!(SignatureAlg::from_id(0x03), Err(EnvelopeError::ReservedSignatureAlg(3)));
+        assert_eq!(SignatureAlg::from_id(0x04), Err(EnvelopeError::UnknownSignatureAlg(4)));
         assert_eq!(SignatureAlg::from_id(0x00), Err(EnvelopeError::UnknownSignatureAlg(0)));
         assert_eq!(StanzaAlg::from_id(0x0004), None);
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use cofferdam_envelope::{
-    ContextEntry, Core, Extension, ExtensionKind, Flags, Head, Recipients, Role, SignatureAlg, SignatureBlock, Stanza,
-    StanzaAlg, Suite, decode_context, encode_context, geometry,
+    ContextEntry, Core, Extension, ExtensionKind, Flags, Head, Inclusion, Recipients, Role, SignatureAlg,
+    SignatureBlock, Stanza, StanzaAlg, Suite, decode_context, encode_context, geometry,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -91,6 +91,12 @@ fn block() -> impl Strategy<Value = SignatureBlock> {
                 certificate,
                 payload_len: geometry::payload_len(plaintext_len).unwrap(),
                 payload_root,
+                inclusion: (alg == SignatureAlg::Batch).then(|| {
+                    let size = u16::from(fill) + 1;
+                    let index = u16::from(signer[0]) % size;
+                    let path = vec![payload_root; Inclusion::path_len(index, size)];
+                    Inclusion { size, index, path }
+                }),
                 signature: vec![fill; alg.signature_len()],
             },
         )

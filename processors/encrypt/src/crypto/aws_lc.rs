@@ -1,7 +1,7 @@
 //! The aws-lc-rs provider.
 //!
 //! X-Wing is put together from its parts: aws-lc has ML-KEM-768, X25519 and SHA3-256, not the hybrid. Two things it does not offer through its safe interface are
-//! computed by RustCrypto: key expansion from a seed, once per key, and encapsulation with given coins, for the recovery stanza.
+//! computed by RustCrypto: key expansion from a seed, once per key, and ML-KEM's half of an encapsulation with given coins, for the recovery stanza.
 
 use std::sync::Arc;
 
@@ -11,9 +11,10 @@ use cofferdam_envelope::geometry::TAG_LEN;
 use ml_kem::KeyExport;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::kem::{ExpandedSeed, Kem, ML_KEM_768_ENC_LEN, ML_KEM_768_PUBLIC_LEN, X_WING_LABEL};
+use super::kem::{ExpandedSeed, Kem, ML_KEM_768_ENC_LEN, ML_KEM_768_PUBLIC_LEN, X_WING_LABEL, X25519_LEN};
 use super::provider::{
-    AEAD_KEY_LEN, AEAD_NONCE_LEN, Aead, Coins, Decapsulator, Encapsulated, Provider, ProviderKind, SharedSecret,
+    AEAD_KEY_LEN, AEAD_NONCE_LEN, Aead, Coins, Decapsulator, Encapsulated, Encapsulator, Provider, ProviderKind,
+    SharedSecret,
 };
 use super::rust_crypto;
 use crate::error::CryptoError;
@@ -80,39 +81,16 @@ impl Provider for AwsLc {
         out
     }
 
-    fn encapsulate(&self, kem: Kem, public: &[u8], coins: Coins<'_>) -> Result<Encapsulated, CryptoError> {
-        if let Coins::Given(coins) = coins {
-            return rust_crypto::encapsulate_with(kem, public, coins);
-        }
+    fn encapsulator(&self, kem: Kem, public: &[u8]) -> Result<Arc<dyn Encapsulator>, CryptoError> {
         if public.len() != kem.public_len() {
             return Err(CryptoError::PublicKey);
         }
         let (ml_kem, x25519) = public.split_at(ML_KEM_768_PUBLIC_LEN);
-        let key = kem::EncapsulationKey::new(&kem::ML_KEM_768, ml_kem).map_err(|_| CryptoError::PublicKey)?;
-        let (ciphertext, secret) = key.encapsulate().map_err(|_| CryptoError::PublicKey)?;
-        let mut enc = Vec::with_capacity(kem.enc_len());
-        enc.extend_from_slice(ciphertext.as_ref());
-        match kem {
-            Kem::MlKem768 => Ok(Encapsulated {
-                enc,
-                shared: shared_secret(secret.as_ref())?,
-            }),
-            Kem::MlKem768X25519 => {
-                let failed = |_| CryptoError::Provider("x25519 key");
-                let ephemeral = agreement::PrivateKey::generate(&X25519).map_err(failed)?;
-                let sent = ephemeral.compute_public_key().map_err(failed)?;
-                let shared = combine(
-                    secret.as_ref(),
-                    &ephemeral,
-                    x25519,
-                    sent.as_ref(),
-                    x25519,
-                    CryptoError::PublicKey,
-                )?;
-                enc.extend_from_slice(sent.as_ref());
-                Ok(Encapsulated { enc, shared })
-            }
-        }
+        Ok(Arc::new(To {
+            key: kem::EncapsulationKey::new(&kem::ML_KEM_768, ml_kem).map_err(|_| CryptoError::PublicKey)?,
+            with_coins: rust_crypto::ml_kem_public(ml_kem)?,
+            x25519: (kem == Kem::MlKem768X25519).then(|| x25519.to_vec()),
+        }))
     }
 
     fn decapsulator(&self, kem: Kem, private: &[u8]) -> Result<Arc<dyn Decapsulator>, CryptoError> {
@@ -212,6 +190,65 @@ impl Aead for Gcm {
                 out.zeroize();
                 CryptoError::Open
             })
+    }
+}
+
+/// A public key, of both KEMs.
+struct To {
+    key: kem::EncapsulationKey<kem::AlgorithmId>,
+    /// The same for given coins.
+    with_coins: ml_kem::ml_kem_768::EncapsulationKey,
+    /// The second half of the hybrid.
+    x25519: Option<Vec<u8>>,
+}
+
+impl To {
+    fn ml_kem(&self, coins: Option<&[u8; 32]>) -> Result<Encapsulated, CryptoError> {
+        if let Some(coins) = coins {
+            return Ok(rust_crypto::ml_kem_encapsulate(&self.with_coins, coins));
+        }
+        let (ciphertext, secret) = self.key.encapsulate().map_err(|_| CryptoError::PublicKey)?;
+        Ok(Encapsulated {
+            enc: ciphertext.as_ref().to_vec(),
+            shared: shared_secret(secret.as_ref())?,
+        })
+    }
+}
+
+impl Encapsulator for To {
+    fn encapsulate(&self, coins: Coins<'_>) -> Result<Encapsulated, CryptoError> {
+        // ML-KEM's 32 bytes, then the X25519 scalar, if there is one.
+        let (first, second) = match coins {
+            Coins::Fresh => (None, None),
+            Coins::Given(coins) => {
+                let (first, second) = coins.split_first_chunk().ok_or(CryptoError::Limit)?;
+                if second.len() != if self.x25519.is_some() { X25519_LEN } else { 0 } {
+                    return Err(CryptoError::Limit);
+                }
+                (Some(first), Some(second))
+            }
+        };
+        let mut made = self.ml_kem(first)?;
+        let Some(x25519) = &self.x25519 else {
+            return Ok(made);
+        };
+        let failed = |_| CryptoError::Provider("x25519 key");
+        let ephemeral = match second {
+            Some(scalar) => agreement::PrivateKey::from_private_key(&X25519, scalar)
+                .map_err(|_| CryptoError::Provider("x25519 key"))?,
+            None => agreement::PrivateKey::generate(&X25519).map_err(failed)?,
+        };
+        let sent = ephemeral.compute_public_key().map_err(failed)?;
+        made.shared = combine(
+            made.shared.as_slice(),
+            &ephemeral,
+            x25519,
+            sent.as_ref(),
+            x25519,
+            CryptoError::PublicKey,
+        )?;
+        made.enc.extend_from_slice(sent.as_ref());
+        Ok(made)
     }
 }
 

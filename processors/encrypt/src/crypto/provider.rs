@@ -100,8 +100,13 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// HMAC-SHA-256.
     fn hmac_sha256(&self, key: &[u8], message: &[u8]) -> [u8; 32];
 
-    /// Makes a shared secret for a public key. Fails if the key is not valid.
-    fn encapsulate(&self, kem: Kem, public: &[u8], coins: Coins<'_>) -> Result<Encapsulated, CryptoError>;
+    /// Makes a public key ready for use; keep it when it is used often. Fails if the key is not valid.
+    fn encapsulator(&self, kem: Kem, public: &[u8]) -> Result<Arc<dyn Encapsulator>, CryptoError>;
+
+    /// Makes a shared secret for a public key that is used once.
+    fn encapsulate(&self, kem: Kem, public: &[u8], coins: Coins<'_>) -> Result<Encapsulated, CryptoError> {
+        self.encapsulator(kem, public)?.encapsulate(coins)
+    }
 
     /// Makes a private key ready for use; keep it when it is used often. `private` has [`Kem::private_len`] bytes (a seed).
     fn decapsulator(&self, kem: Kem, private: &[u8]) -> Result<Arc<dyn Decapsulator>, CryptoError>;
@@ -120,6 +125,12 @@ pub trait Aead: Send + Sync {
 
     /// Opens `sealed` into `out`, which is exactly 16 bytes shorter. When it fails, `out` holds zeros.
     fn open(&self, nonce: &[u8; AEAD_NONCE_LEN], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Result<(), CryptoError>;
+}
+
+/// A public key of a KEM.
+pub trait Encapsulator: Send + Sync {
+    /// Makes a shared secret.
+    fn encapsulate(&self, coins: Coins<'_>) -> Result<Encapsulated, CryptoError>;
 }
 
 /// A private key of a KEM.

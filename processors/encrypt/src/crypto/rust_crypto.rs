@@ -16,7 +16,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::kem::{Kem, ML_KEM_768_PUBLIC_LEN, X25519_LEN};
 use super::provider::{
-    AEAD_KEY_LEN, AEAD_NONCE_LEN, Aead, Coins, Decapsulator, Encapsulated, Provider, ProviderKind, SharedSecret,
+    AEAD_KEY_LEN, AEAD_NONCE_LEN, Aead, Coins, Decapsulator, Encapsulated, Encapsulator, Provider, ProviderKind,
+    SharedSecret,
 };
 use crate::error::CryptoError;
 
@@ -67,16 +68,14 @@ impl Provider for RustCrypto {
         mac.finalize().into_bytes().into()
     }
 
-    fn encapsulate(&self, kem: Kem, public: &[u8], coins: Coins<'_>) -> Result<Encapsulated, CryptoError> {
-        match coins {
-            Coins::Given(coins) => encapsulate_with(kem, public, coins),
-            Coins::Fresh => {
-                let mut coins = Zeroizing::new([0; 64]);
-                let coins = &mut coins[..kem.coins_len()];
-                self.random(coins)?;
-                encapsulate_with(kem, public, coins)
+    fn encapsulator(&self, kem: Kem, public: &[u8]) -> Result<Arc<dyn Encapsulator>, CryptoError> {
+        Ok(match kem {
+            Kem::MlKem768X25519 => {
+                let key = x_wing::EncapsulationKey::try_from(public).map_err(|_| CryptoError::PublicKey)?;
+                Arc::new(ToXWing(key))
             }
-        }
+            Kem::MlKem768 => Arc::new(ToMlKem(ml_kem_public(public)?)),
+        })
     }
 
     fn decapsulator(&self, kem: Kem, private: &[u8]) -> Result<Arc<dyn Decapsulator>, CryptoError> {
@@ -127,35 +126,53 @@ pub(super) fn ml_kem_key(seed: &[u8]) -> Result<ml_kem_768::DecapsulationKey, Cr
     Ok(key)
 }
 
-fn ml_kem_public(public: &[u8]) -> Result<ml_kem_768::EncapsulationKey, CryptoError> {
+pub(super) fn ml_kem_public(public: &[u8]) -> Result<ml_kem_768::EncapsulationKey, CryptoError> {
     let public = public.try_into().map_err(|_| CryptoError::PublicKey)?;
     ml_kem_768::EncapsulationKey::new(public).map_err(|_| CryptoError::PublicKey)
 }
 
-/// Encapsulates with given coins; both providers do it here.
-pub(super) fn encapsulate_with(kem: Kem, public: &[u8], coins: &[u8]) -> Result<Encapsulated, CryptoError> {
-    let too_few = |_| CryptoError::Limit;
-    match kem {
-        Kem::MlKem768X25519 => {
-            let key = x_wing::EncapsulationKey::try_from(public).map_err(|_| CryptoError::PublicKey)?;
-            let (enc, mut shared) = key.encapsulate_deterministic(coins.try_into().map_err(too_few)?);
-            let out = Encapsulated {
-                enc: enc.to_vec(),
-                shared: Zeroizing::new(shared.into()),
-            };
-            shared.zeroize();
-            Ok(out)
-        }
-        Kem::MlKem768 => {
-            let key = ml_kem_public(public)?;
-            let (enc, mut shared) = key.encapsulate_deterministic(coins.try_into().map_err(too_few)?);
-            let out = Encapsulated {
-                enc: enc.to_vec(),
-                shared: Zeroizing::new(shared.into()),
-            };
-            shared.zeroize();
-            Ok(out)
-        }
+/// The coins as an array, drawn if they are not given. Zeroed afterwards.
+fn coins<const N: usize>(coins: Coins<'_>) -> Result<Zeroizing<[u8; N]>, CryptoError> {
+    let mut out = Zeroizing::new([0; N]);
+    match coins {
+        Coins::Fresh => RustCrypto.random(out.as_mut_slice())?,
+        Coins::Given(given) if given.len() == N => out.copy_from_slice(given),
+        Coins::Given(_) => return Err(CryptoError::Limit),
+    }
+    Ok(out)
+}
+
+/// Encapsulates to an ML-KEM-768 key with given coins; both providers do it here.
+pub(super) fn ml_kem_encapsulate(key: &ml_kem_768::EncapsulationKey, coins: &[u8; 32]) -> Encapsulated {
+    let (enc, mut shared) = key.encapsulate_deterministic(coins.into());
+    let out = Encapsulated {
+        enc: enc.to_vec(),
+        shared: Zeroizing::new(shared.into()),
+    };
+    shared.zeroize();
+    out
+}
+
+struct ToXWing(x_wing::EncapsulationKey);
+
+impl Encapsulator for ToXWing {
+    fn encapsulate(&self, given: Coins<'_>) -> Result<Encapsulated, CryptoError> {
+        let coins = coins::<64>(given)?;
+        let (enc, mut shared) = self.0.encapsulate_deterministic((&*coins).into());
+        let out = Encapsulated {
+            enc: enc.to_vec(),
+            shared: Zeroizing::new(shared.into()),
+        };
+        shared.zeroize();
+        Ok(out)
+    }
+}
+
+struct ToMlKem(ml_kem_768::EncapsulationKey);
+
+impl Encapsulator for ToMlKem {
+    fn encapsulate(&self, given: Coins<'_>) -> Result<Encapsulated, CryptoError> {
+        Ok(ml_kem_encapsulate(&self.0, &*coins::<32>(given)?))
     }
 }
 

@@ -48,6 +48,60 @@ async fn seals_for_tenant_and_recovery() {
     }
 }
 
+/// How the objects in the vault are signed, and how many were signed with each.
+async fn signed(bench: &Bench) -> Vec<(u8, u16)> {
+    let mut found = Vec::new();
+    for key in bench.keys_in(bench.vault()).await {
+        let bytes = read(bench.vault(), &key).await.unwrap();
+        let block = cofferdam_envelope::Head::parse(&bytes).unwrap().signature.unwrap();
+        found.push((block.alg.id(), block.inclusion.map_or(1, |place| place.size)));
+    }
+    found
+}
+
+/// Every one of them was read back and opened before it was called sealed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn documents_that_come_together_share_a_signature() {
+    for (config, shared) in [
+        ("", true),
+        ("signatures = \"batch\"", true),
+        ("signatures = \"each\"", false),
+    ] {
+        let bench = Arc::new(Bench::with(config).await);
+        let mut sealing = Vec::new();
+        for n in 0..40 {
+            let bench = bench.clone();
+            let (job, document) = bench.land(&format!("small/{n}.txt"), text(n * 7)).await;
+            sealing.push(tokio::spawn(async move {
+                bench.process(&job, &document).await.unwrap().sealed.unwrap()
+            }));
+        }
+        for one in sealing {
+            let sealed = one.await.unwrap();
+            assert_eq!(
+                sealed.size,
+                read(bench.vault(), sealed.key.as_str()).await.unwrap().len() as u64
+            );
+        }
+        let signed = signed(&bench).await;
+        assert_eq!(signed.len(), 40);
+        let most = signed.iter().map(|&(_, size)| size).max().unwrap();
+        assert_eq!(most > 1, shared, "{signed:?}");
+        assert!(signed.iter().all(|&(alg, size)| alg == if size > 1 { 3 } else { 1 }));
+    }
+}
+
+#[tokio::test]
+async fn alone_or_large_is_signed_alone() {
+    let bench = Bench::new().await;
+    for size in [0, 1, 65_536, 65_537, 200_000] {
+        let (job, document) = bench.land(&format!("{size}.txt"), text(size)).await;
+        let sealed = bench.process(&job, &document).await.unwrap().sealed.unwrap();
+        assert_eq!(sealed.plaintext_size, size as u64);
+    }
+    assert_eq!(signed(&bench).await, [(1, 1); 5]);
+}
+
 #[tokio::test]
 async fn both_keys_open_it_and_the_name_is_inside() {
     let bench = Bench::new().await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cofferdam_encrypt::crypto::{OpenError, Provider, ProviderKind, provider};
+use cofferdam_encrypt::crypto::{OpenError, Provider, ProviderKind, Role, provider};
 use proptest::prelude::*;
 
 use crate::generate::Parts;
@@ -105,6 +105,104 @@ fn tenants_do_not_mix() {
     mixed.core = Parts::of(&ours).core;
     let opened = undetected(&world, &keys, &mixed.sign(&world.signer).object());
     assert!(matches!(opened, Err(OpenError::CannotOpen(_))));
+}
+
+/// Recipients of a later revision do not belong into an object, whoever signed them; and an earlier object's recipients do not come back.
+#[test]
+fn revisions_of_recipients_do_not_mix() {
+    let world = World::new(rust_crypto());
+    let keys = Keys::of(&[&world.kem, &world.recovery]);
+    let parts = Parts::of(&world.seal(&world.request(), b"one").object);
+    for revision in [1, 2, 0x8000_0000, u32::MAX] {
+        let mut later = parts.clone();
+        later.recipients[1..5].copy_from_slice(&u32::to_be_bytes(revision));
+        let opened = undetected(&world, &keys, &later.sign(&world.signer).object());
+        assert!(matches!(opened, Err(OpenError::Envelope(_))), "{revision}");
+    }
+    // The same stanzas and data key with one recipient more: the MAC is over all of them, so that neither set serves for the other.
+    let mut shared = world.request();
+    shared.recipients.push(world.kem.recipient(Role::Grantee));
+    let shared = Parts::of(&world.seal(&shared, b"one").object);
+    for (one, other) in [(&parts, &shared), (&shared, &parts)] {
+        let mut swapped = one.clone();
+        swapped.recipients = other.recipients.clone();
+        let unsigned = undetected(&world, &keys, &swapped.object());
+        assert!(matches!(unsigned, Err(OpenError::Untrusted(_))));
+        let mac = one.recipients.len() - 32;
+        swapped.recipients = one.recipients.clone();
+        swapped.recipients[mac..].copy_from_slice(&other.recipients[other.recipients.len() - 32..]);
+        let signed = undetected(&world, &keys, &swapped.sign(&world.signer).object());
+        assert!(matches!(signed, Err(OpenError::CannotOpen(reason)) if reason.as_str() == "recipients-mac"));
+    }
+}
+
+/// Every length field, with every value at which a sum or a product might wrap: refused, whatever it was signed by.
+#[test]
+fn lengths_that_overflow_are_refused() {
+    let world = World::new(rust_crypto());
+    let keys = Keys::of(&[&world.kem]);
+    let object = world.seal(&world.request(), b"a small one").object;
+    let parts = Parts::of(&object);
+    let recipients_at = 20 + parts.core.len();
+    let block_at = recipients_at + parts.recipients.len();
+    let fields = [
+        (8, 4),
+        (12, 4),
+        (16, 4),
+        (20 + 60, 2),
+        (20 + 64, 2),
+        (recipients_at + 5, 2),
+        (recipients_at + 26, 2),
+        (block_at + 17, 2),
+        (block_at + 19, 8),
+    ];
+    for (at, width) in fields {
+        let original = object[at..at + width].to_vec();
+        for value in [
+            0,
+            1,
+            0x7f,
+            0x80,
+            0xff,
+            0x7fff,
+            0x8000,
+            0xffff,
+            1 << 20,
+            (1 << 20) + 1,
+            1 << 31,
+            u64::from(u32::MAX),
+            1 << 63,
+            u64::MAX - 20,
+            u64::MAX,
+        ] {
+            let bytes = &value.to_be_bytes()[8 - width..];
+            if original == bytes {
+                continue;
+            }
+            let mut changed = object.clone();
+            changed[at..at + width].copy_from_slice(bytes);
+            assert!(undetected(&world, &keys, &changed).is_err(), "{value:#x} at {at}");
+        }
+    }
+}
+
+/// A critical extension that nobody knows stops the opening even of an object that is right in everything else.
+#[test]
+fn unknown_critical_extensions_are_refused() {
+    let world = World::new(rust_crypto());
+    let keys = Keys::of(&[&world.kem]);
+    for kind in [0x8000u16, 0x8004, 0x8006, 0xffff] {
+        let mut parts = Parts::of(&world.seal(&world.request(), b"one").object);
+        let len = u16::from_be_bytes([parts.core[60], parts.core[61]]) + 4;
+        parts.core[60..62].copy_from_slice(&len.to_be_bytes());
+        parts.core.extend_from_slice(&kind.to_be_bytes());
+        parts.core.extend_from_slice(&[0, 0]);
+        let opened = undetected(&world, &keys, &parts.sign(&world.signer).object());
+        assert!(
+            matches!(opened, Err(OpenError::Envelope(cofferdam_envelope::EnvelopeError::UnknownCriticalExtension(k))) if k == kind),
+            "{kind:#x}"
+        );
+    }
 }
 
 /// Errors come before plaintext: whatever is released of a changed payload is a true prefix.

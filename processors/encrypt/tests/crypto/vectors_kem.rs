@@ -78,6 +78,78 @@ fn ml_kem_768_of_acvp() {
     });
 }
 
+/// What one library makes of an expanded private key and a ciphertext. Providers take seeds; aws-lc is given the expanded form inside, so that both libraries have to
+/// read it right.
+type Decapsulate = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+
+const LIBRARIES: [(&str, Decapsulate); 2] = [
+    ("ml-kem", |private, enc| {
+        #[allow(deprecated)]
+        let key = ml_kem::ml_kem_768::DecapsulationKey::from_expanded(private.try_into().ok()?).ok()?;
+        let enc = enc.try_into().ok()?;
+        Some(ml_kem::Decapsulate::decapsulate(&key, enc).to_vec())
+    }),
+    ("aws-lc", |private, enc| {
+        let key = aws_lc_rs::kem::DecapsulationKey::new(&aws_lc_rs::kem::ML_KEM_768, private).ok()?;
+        Some(key.decapsulate(enc.into()).ok()?.as_ref().to_vec())
+    }),
+];
+
+#[test]
+fn expanded_private_keys() {
+    let file = json("wycheproof/mlkem_768_semi_expanded_decaps_test.json");
+    for (library, decapsulate) in LIBRARIES {
+        let groups = file["testGroups"].as_array().unwrap().iter();
+        let mut ran = 0;
+        for test in groups.flat_map(|group| group["tests"].as_array().unwrap()) {
+            let shared = decapsulate(&bytes(&test["dk"]), &bytes(&test["c"]));
+            let expected = (test["result"] == "valid").then(|| bytes(&test["K"]));
+            assert_eq!(shared, expected, "{library} {} {}", test["tcId"], test["comment"]);
+            ran += 1;
+        }
+        assert_eq!(ran, 9);
+    }
+    // None of them is a seed.
+    each_provider(|provider| {
+        let key = bytes(&file["testGroups"][0]["tests"][0]["dk"]);
+        assert!(provider.decapsulator(Kem::MlKem768, &key).is_err());
+    });
+}
+
+#[test]
+fn ml_kem_768_decapsulation_of_acvp() {
+    let file = json("acvp/ML-KEM-768-encap-decap.json");
+    let mut groups = file["testGroups"].as_array().unwrap().iter();
+    let group = groups.find(|group| group["function"] == "decapsulation").unwrap();
+    for (library, decapsulate) in LIBRARIES {
+        let tests = group["tests"].as_array().unwrap();
+        assert_eq!(tests.len(), 10);
+        for test in tests {
+            let shared = decapsulate(&bytes(&group["dk"]), &bytes(&test["c"]));
+            assert_eq!(
+                shared,
+                Some(bytes(&test["k"])),
+                "{library} {} {}",
+                test["tcId"],
+                test["reason"]
+            );
+        }
+    }
+}
+
+/// A comparison that stops at a zero byte, like C's `strcmp`, would take a changed ciphertext for the right one.
+#[test]
+fn implicit_rejection_compares_all_bytes() {
+    let text = std::fs::read_to_string(vectors().join("third-party/cctv/strcmp-ML-KEM-768.txt")).unwrap();
+    let field = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(" = "));
+        hex::decode(lines.find(|(found, _)| *found == name).unwrap().1).unwrap()
+    };
+    for (library, decapsulate) in LIBRARIES {
+        assert_eq!(decapsulate(&field("dk"), &field("c")), Some(field("K")), "{library}");
+    }
+}
+
 #[test]
 fn public_keys_beyond_the_modulus_are_refused() {
     let gzip = std::fs::read(vectors().join("third-party/cctv/modulus-ML-KEM-768.txt.gz")).unwrap();

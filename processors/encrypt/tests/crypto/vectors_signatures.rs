@@ -53,6 +53,47 @@ fn ed25519_verifies_strictly() {
     assert_eq!(ran, 151);
 }
 
+/// The same signatures by aws-lc, as a second opinion: it verifies none of ours, because its ML-DSA takes no context and its Ed25519 is not the strict one.
+#[test]
+fn aws_lc_agrees() {
+    use aws_lc_rs::signature::{ED25519, ML_DSA_65, UnparsedPublicKey};
+    let mut ran = (0, 0);
+    let file = json("wycheproof/mldsa_65_verify_test.json");
+    for group in file["testGroups"].as_array().unwrap() {
+        let key = UnparsedPublicKey::new(&ML_DSA_65, bytes(&group["publicKey"]));
+        for test in group["tests"].as_array().unwrap() {
+            if test.get("ctx").is_some_and(|context| context != "") {
+                continue;
+            }
+            let verified = key.verify(&bytes(&test["msg"]), &bytes(&test["sig"])).is_ok();
+            assert_eq!(
+                verified,
+                test["result"] == "valid",
+                "{} {}",
+                test["tcId"],
+                test["comment"]
+            );
+            ran.0 += 1;
+        }
+    }
+    let file = json("wycheproof/ed25519_test.json");
+    for group in file["testGroups"].as_array().unwrap() {
+        let key = UnparsedPublicKey::new(&ED25519, bytes(&group["publicKey"]["pk"]));
+        for test in group["tests"].as_array().unwrap() {
+            let verified = key.verify(&bytes(&test["msg"]), &bytes(&test["sig"])).is_ok();
+            assert_eq!(
+                verified,
+                test["result"] == "valid",
+                "{} {}",
+                test["tcId"],
+                test["comment"]
+            );
+            ran.1 += 1;
+        }
+    }
+    assert_eq!(ran, (203, 151));
+}
+
 #[test]
 fn composite_of_the_draft() {
     let file = json("composite-sigs/id-MLDSA65-Ed25519-SHA512.json");

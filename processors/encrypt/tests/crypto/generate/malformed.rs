@@ -135,7 +135,13 @@ pub fn malformed(maker: &mut Maker) {
         &1201u16.to_be_bytes(),
     );
     put(maker, "signature-alg-unknown", "algorithm 0x07", block_at, &[7]);
-    put(maker, "signature-alg-reserved", "algorithm 0x03", block_at, &[3]);
+    put(
+        maker,
+        "signature-alg-reserved",
+        "algorithm 0x03 without a place in a tree",
+        block_at,
+        &[3],
+    );
     put(
         maker,
         "signature-alg-length",

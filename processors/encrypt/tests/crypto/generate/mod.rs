@@ -1,5 +1,6 @@
 //! Makes our own sealed vectors: objects that open, and objects with one defect each, named after it. The same in every run and on both providers.
 
+mod batches;
 mod malformed;
 mod parts;
 mod refused;
@@ -83,6 +84,12 @@ impl Maker {
         self.put(name, object, entry);
     }
 
+    /// The last file needs a policy that lists this, too.
+    fn allow(&mut self, alg: &str) {
+        let entry = self.out.index.last_mut().unwrap();
+        entry.allow.push(alg.to_owned());
+    }
+
     fn refused(&mut self, name: &str, comment: &str, object: Vec<u8>, step: u8, reason: &str) {
         let expect = Expect::Refused {
             step,
@@ -99,6 +106,9 @@ impl Maker {
     }
 }
 
+/// Where the number of chunks, or the length of the last, changes.
+const SIZES: [usize; 6] = [0, 1, 16_383, 16_384, 16_385, 49_152];
+
 /// Everything that belongs into the folder.
 pub fn vectors(provider: Arc<dyn Provider>) -> Vectors {
     let world = World::new(provider);
@@ -110,6 +120,7 @@ pub fn vectors(provider: Arc<dyn Provider>) -> Vectors {
         },
     };
     positive(&mut maker);
+    batches::batches(&mut maker);
     malformed::malformed(&mut maker);
     refused::untrusted(&mut maker);
     refused::refused(&mut maker);
@@ -122,7 +133,7 @@ pub fn vectors(provider: Arc<dyn Provider>) -> Vectors {
 
 fn positive(maker: &mut Maker) {
     let request = maker.world.request();
-    for len in [0, 1, 16_383, 16_384, 16_385, 49_152] {
+    for len in SIZES {
         let plaintext = plaintext(len);
         let object = maker.world.seal(&request, &plaintext).object;
         maker.opens(
@@ -177,6 +188,12 @@ fn positive(maker: &mut Maker) {
         &text,
         &["stanza 0x0003"],
     );
+    for len in SIZES {
+        let text = plaintext(len);
+        let object = maker.world.seal(&ml_kem, &text).object;
+        let name = format!("ml-kem-768-{len}");
+        maker.opens(&name, "stanza algorithm 0x0003", object, &text, &["stanza 0x0003"]);
+    }
 
     let object = maker.world.seal_signed(&request, &text, &MlDsaSigner::new()).object;
     maker.opens(

@@ -1,6 +1,6 @@
 //! Objects taken apart, and a signer for the second signature algorithm.
 
-use cofferdam_encrypt::crypto::{CompositeSigner, CryptoError, SignError, SignatureAlg, Signer};
+use cofferdam_encrypt::crypto::{CompositeSigner, CryptoError, SignError, Signature, SignatureAlg, Signer};
 use cofferdam_envelope::{Core, Head, MAGIC, Recipients, SignatureBlock, label};
 use cofferdam_schemas::KeyId;
 use futures::executor::block_on;
@@ -75,27 +75,38 @@ impl Parts {
         .concat()
     }
 
-    /// Signs whatever the parts are now, as the sealer would: what is left to find is behind the signature.
-    pub fn sign(mut self, signer: &CompositeSigner) -> Self {
+    /// What is to be signed of the parts as they are.
+    pub fn statement(&self, signer: &CompositeSigner) -> Vec<u8> {
         let header: [u8; 32] = Sha256::digest(label::header_input(&self.core)).into();
         let recipients: [u8; 32] = Sha256::digest(&self.recipients).into();
         let payload_root = *blake3::hash(&self.payload).as_bytes();
-        let statement = label::statement(&label::Statement {
+        label::statement(&label::Statement {
             header: &header,
             recipients: &recipients,
             payload_len: self.payload.len() as u64,
             payload_root: &payload_root,
             signer: &signer.key_id().0,
-        });
-        let block = SignatureBlock {
-            alg: SignatureAlg::MlDsa65Ed25519,
+        })
+    }
+
+    /// The block that goes with the payload and this signature.
+    pub fn block_of(&self, signer: &CompositeSigner, signature: Signature) -> SignatureBlock {
+        SignatureBlock {
+            alg: signature.alg,
             signer: signer.key_id().0,
             certificate: Vec::new(),
             payload_len: self.payload.len() as u64,
-            payload_root,
-            signature: block_on(signer.sign(&statement)).unwrap(),
-        };
-        self.block = block.to_bytes().unwrap();
+            payload_root: *blake3::hash(&self.payload).as_bytes(),
+            inclusion: signature.inclusion,
+            signature: signature.bytes,
+        }
+    }
+
+    /// Signs whatever the parts are now, as the sealer would: what is left to find is behind the signature.
+    pub fn sign(mut self, signer: &CompositeSigner) -> Self {
+        let bytes = block_on(signer.sign(&self.statement(signer))).unwrap();
+        let signature = Signature::alone(SignatureAlg::MlDsa65Ed25519, bytes);
+        self.block = self.block_of(signer, signature).to_bytes().unwrap();
         self
     }
 

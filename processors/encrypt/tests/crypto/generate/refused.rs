@@ -1,6 +1,6 @@
 //! Objects that parse, and are refused before any private key is used.
 
-use cofferdam_encrypt::crypto::{CompositeSigner, Role};
+use cofferdam_encrypt::crypto::{CompositeSigner, Role, SignatureAlg};
 use cofferdam_envelope::{Extension, ExtensionKind, PREFIX_LEN, SignatureBlock};
 
 use super::{Maker, MlDsaSigner, Parts};
@@ -106,6 +106,25 @@ pub fn untrusted(maker: &mut Maker) {
         2,
         "untrusted",
     );
+
+    // With ML-DSA alone allowed, one half of a composite signature must not pass for a whole one.
+    let mut half = parts.clone();
+    let block = SignatureBlock::parse(&parts.block).unwrap();
+    half.block = SignatureBlock {
+        alg: SignatureAlg::MlDsa65,
+        signature: block.signature[..SignatureAlg::MlDsa65.signature_len()].to_vec(),
+        ..block
+    }
+    .to_bytes()
+    .unwrap();
+    maker.refused(
+        "signature-half-stripped",
+        "the ML-DSA half as algorithm 0x02, which the policy allows",
+        half.object(),
+        2,
+        "untrusted",
+    );
+    maker.allow("signature 0x02");
 
     let stranger = CompositeSigner::from_seeds(&[0x91; 32], &[0x92; 32]).deterministic();
     let object = maker.world.seal_signed(&request, &plaintext(1), &stranger).object;

@@ -98,6 +98,24 @@ pub fn unopenable(maker: &mut Maker) {
         maker.refused(name, "the key commitment differs", object, 6, "commitment");
     }
 
+    let mut other = request.clone();
+    other.sealed_at += 1;
+    let payload = Parts::of(&maker.world.seal(&other, &plaintext(1)).object).payload;
+    let object = sign(
+        maker,
+        Parts {
+            payload,
+            ..small.clone()
+        },
+    );
+    maker.refused(
+        "payload-of-another-header",
+        "the same data key, object and tenant, sealed a millisecond later",
+        object,
+        6,
+        "commitment",
+    );
+
     let large = Parts::of(&maker.world.seal(&request, &plaintext(40_000)).object);
     let chunk = |n: usize| PAYLOAD_HEAD_LEN + n * SEALED_CHUNK_LEN..PAYLOAD_HEAD_LEN + (n + 1) * SEALED_CHUNK_LEN;
     let mut changed = large.clone();

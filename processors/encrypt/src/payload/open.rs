@@ -1,149 +1,20 @@
-//! The payload: C2SP chunked-encryption with AES-256-GCM and HKDF-SHA-512 (Cobblestone-256), sealed and opened as a stream or a range.
-//!
-//! Chunk `k` has the nonce `base XOR k`, and the last chunk is always short, so that chunks cannot be moved and the end cannot be cut off. Plaintext is given out only
-//! after its chunk was authenticated.
+//! Opening a payload, as a whole or in ranges.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
 use cofferdam_envelope::geometry::{
-    self, CHUNK_LEN, CHUNKS_MAX, COMMITMENT_LEN, PAYLOAD_HEAD_LEN, SALT_LEN, SEALED_CHUNK_LEN, TAG_LEN,
+    self, CHUNK_LEN, COMMITMENT_LEN, PAYLOAD_HEAD_LEN, SALT_LEN, SEALED_CHUNK_LEN, TAG_LEN,
 };
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
 
-use crate::crypto::{AEAD_NONCE_LEN, Provider};
+use super::chunks::{batch, hash, nonce, open_run};
+use crate::crypto::{Provider, Workers};
 use crate::derive::{self, PayloadKeys};
-use crate::error::{CryptoError, OpenError, OpenReason};
-
-/// How many chunks are sealed before they are hashed: as many as stay in the second-level cache.
-const BATCH: usize = 32;
-
-fn nonce(base: &[u8; AEAD_NONCE_LEN], chunk: u64) -> [u8; AEAD_NONCE_LEN] {
-    let mut nonce = *base;
-    for (byte, count) in nonce[AEAD_NONCE_LEN - 8..].iter_mut().zip(chunk.to_be_bytes()) {
-        *byte ^= count;
-    }
-    nonce
-}
-
-/// What there is to say about a payload once it is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PayloadSummary {
-    /// Length of the plaintext in bytes.
-    pub plaintext_len: u64,
-    /// Length of the payload in bytes, its head included.
-    pub payload_len: u64,
-    /// BLAKE3-256 of the payload.
-    pub payload_root: [u8; 32],
-}
-
-/// Seals a plaintext in one pass. Memory: one chunk, whatever the plaintext's length.
-pub struct PayloadSealer {
-    keys: PayloadKeys,
-    /// Salt and commitment until they are given out.
-    head: Option<[u8; PAYLOAD_HEAD_LEN]>,
-    /// The beginning of the next chunk, always shorter than a full one between calls.
-    partial: Zeroizing<Vec<u8>>,
-    chunk: u64,
-    plaintext_len: u64,
-    hasher: blake3::Hasher,
-}
-
-impl PayloadSealer {
-    /// Begins a payload. A salt must not repeat for one input key; `context` is bound to the keys and not stored.
-    pub fn new(
-        provider: &dyn Provider,
-        input_key: &[u8; 32],
-        salt: &[u8; SALT_LEN],
-        context: &[u8],
-    ) -> Result<Self, CryptoError> {
-        let keys = derive::payload_keys(provider, input_key, salt, context)?;
-        let mut head = [0; PAYLOAD_HEAD_LEN];
-        head[..SALT_LEN].copy_from_slice(salt);
-        head[SALT_LEN..].copy_from_slice(&keys.commitment);
-        let partial = Zeroizing::new(Vec::with_capacity(CHUNK_LEN));
-        Ok(Self {
-            keys,
-            head: Some(head),
-            partial,
-            chunk: 0,
-            plaintext_len: 0,
-            hasher: blake3::Hasher::new(),
-        })
-    }
-
-    /// Seals more plaintext and appends what is ready to `out`. Large slices are sealed without a copy. After an error the sealer must not be used again.
-    pub fn update(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), CryptoError> {
-        let sealed_len = (self.partial.len() + plaintext.len()) / CHUNK_LEN * SEALED_CHUNK_LEN;
-        out.reserve(sealed_len + PAYLOAD_HEAD_LEN);
-        self.give_head(out);
-        self.plaintext_len += plaintext.len() as u64;
-
-        let mut rest = plaintext;
-        if !self.partial.is_empty() {
-            let (first, after) = rest.split_at(rest.len().min(CHUNK_LEN - self.partial.len()));
-            self.partial.extend_from_slice(first);
-            rest = after;
-            if self.partial.len() < CHUNK_LEN {
-                return Ok(());
-            }
-            self.flush_partial(out)?;
-        }
-        let (full, after) = rest.split_at(rest.len() / CHUNK_LEN * CHUNK_LEN);
-        for batch in full.chunks(BATCH * CHUNK_LEN) {
-            let start = out.len();
-            for chunk in batch.chunks_exact(CHUNK_LEN) {
-                seal_chunk(&self.keys, &mut self.chunk, chunk, out)?;
-            }
-            self.hasher.update(&out[start..]);
-        }
-        self.partial.extend_from_slice(after);
-        Ok(())
-    }
-
-    /// Seals the last chunk and appends it to `out`.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<PayloadSummary, CryptoError> {
-        self.give_head(out);
-        self.flush_partial(out)?;
-        let payload_len = geometry::payload_len(self.plaintext_len).map_err(|_| CryptoError::Limit)?;
-        let payload_root = *self.hasher.finalize().as_bytes();
-        Ok(PayloadSummary {
-            plaintext_len: self.plaintext_len,
-            payload_len,
-            payload_root,
-        })
-    }
-
-    fn give_head(&mut self, out: &mut Vec<u8>) {
-        if let Some(head) = self.head.take() {
-            self.hasher.update(&head);
-            out.extend_from_slice(&head);
-        }
-    }
-
-    fn flush_partial(&mut self, out: &mut Vec<u8>) -> Result<(), CryptoError> {
-        let start = out.len();
-        seal_chunk(&self.keys, &mut self.chunk, &self.partial, out)?;
-        self.hasher.update(&out[start..]);
-        // Not `zeroize`, which would also clear the spare capacity each time; dropping does that.
-        self.partial.as_mut_slice().zeroize();
-        self.partial.clear();
-        Ok(())
-    }
-}
-
-fn seal_chunk(keys: &PayloadKeys, number: &mut u64, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), CryptoError> {
-    if *number >= CHUNKS_MAX {
-        return Err(CryptoError::Limit);
-    }
-    let start = out.len();
-    // One chunk at a time, so that the zeros are still in the first-level cache when they are overwritten.
-    out.resize(start + plaintext.len() + TAG_LEN, 0);
-    keys.aead
-        .seal(&nonce(&keys.base_nonce, *number), b"", plaintext, &mut out[start..])?;
-    *number += 1;
-    Ok(())
-}
+use crate::error::{OpenError, OpenReason};
+use crate::wipe::wipe;
+use crate::workers::{SHARED_FROM, join};
 
 /// Opens consecutive chunks of a payload whose length is known.
 struct Chunks {
@@ -156,6 +27,7 @@ struct Chunks {
     /// The beginning of a sealed chunk that has not arrived in full.
     partial: Vec<u8>,
     failed: Option<OpenReason>,
+    workers: Workers,
 }
 
 impl Chunks {
@@ -170,6 +42,7 @@ impl Chunks {
             last_len,
             partial: Vec::new(),
             failed: None,
+            workers: Workers::default(),
         }
     }
 
@@ -194,9 +67,31 @@ impl Chunks {
         pushed
     }
 
+    /// Chunks of full length in a row at the beginning of `sealed` that are wanted.
+    fn full(&self, sealed: &[u8]) -> usize {
+        let left = self.end.min(self.last).saturating_sub(self.next);
+        usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(sealed.len() / SEALED_CHUNK_LEN)
+    }
+
     fn push_chunks(&mut self, mut sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenReason> {
         out.reserve(sealed.len());
         while !sealed.is_empty() {
+            let full = if self.partial.is_empty() { self.full(sealed) } else { 0 };
+            if full > 0 {
+                let (run, rest) = sealed.split_at(full * SEALED_CHUNK_LEN);
+                let (keys, first) = (&self.keys, self.next);
+                let opened = self
+                    .workers
+                    .run(run.len(), |shared| open_run(keys, first, run, shared, out));
+                self.next += opened as u64;
+                if opened < full {
+                    return Err(OpenReason::Chunk);
+                }
+                sealed = rest;
+                continue;
+            }
             let wanted = self.wanted().ok_or(OpenReason::Trailing)?;
             if self.partial.is_empty() && sealed.len() >= wanted {
                 let (chunk, rest) = sealed.split_at(wanted);
@@ -260,6 +155,16 @@ pub(crate) fn unlock(
     }
 }
 
+/// Sealed bytes in pieces that are large enough to be shared among cores, if there are as many. What is copied is ciphertext.
+fn gathered(pieces: &[Bytes]) -> Cow<'_, [Bytes]> {
+    let len: usize = pieces.iter().map(Bytes::len).sum();
+    if pieces.len() > 1 && len >= SHARED_FROM && len / pieces.len() < SHARED_FROM {
+        Cow::Owned(vec![pieces.concat().into()])
+    } else {
+        Cow::Borrowed(pieces)
+    }
+}
+
 /// Opens a whole payload as a stream. Memory: one chunk.
 pub struct PayloadOpener {
     chunks: Chunks,
@@ -295,11 +200,28 @@ impl PayloadOpener {
         Ok(Self { chunks, hasher, root })
     }
 
+    /// Who does the work; [`Workers::Cores`] unless said otherwise.
+    pub fn set_workers(&mut self, workers: Workers) {
+        self.chunks.workers = workers;
+    }
+
     /// Opens more of the payload (what follows its first 56 bytes) and appends the plaintext of whole chunks to `out`. When it fails, what earlier calls and
     /// this one appended is authentic but incomplete, and every later call fails too.
     pub fn update(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
-        self.hasher.update(sealed);
-        Ok(self.chunks.push(sealed, out)?)
+        let (chunks, hasher) = (&mut self.chunks, &mut self.hasher);
+        let pushed = chunks.workers.run(sealed.len(), |shared| {
+            for piece in sealed.chunks(batch(shared) * SEALED_CHUNK_LEN) {
+                let ((), pushed) = join(shared, || hash(hasher, piece, shared), || chunks.push(piece, out));
+                pushed?;
+            }
+            Ok::<_, OpenReason>(())
+        });
+        Ok(pushed?)
+    }
+
+    /// The same for bytes that lie in several pieces, which are put together first if they are small: cores share the work only on what lies together.
+    pub(crate) fn update_all(&mut self, pieces: &[Bytes], out: &mut Vec<u8>) -> Result<(), OpenError> {
+        gathered(pieces).iter().try_for_each(|piece| self.update(piece, out))
     }
 
     /// Says whether the payload was complete, and the one that was signed. Until this succeeds, nobody may act on the plaintext as on the whole document.
@@ -324,6 +246,19 @@ pub struct RangeOpener {
 }
 
 impl RangeOpener {
+    /// Begins a range of a payload that stands alone: what is to be fetched is counted from its first byte. Arguments as for [`PayloadOpener::new`].
+    pub fn of_payload(
+        provider: &dyn Provider,
+        input_key: &[u8; 32],
+        head: &[u8; PAYLOAD_HEAD_LEN],
+        context: &[u8],
+        payload_len: u64,
+        range: Range<u64>,
+    ) -> Result<Self, OpenError> {
+        let keys = unlock(provider, input_key, head, context)?;
+        Self::new(keys, range, payload_len, 0)
+    }
+
     /// `payload_offset` is where the payload begins in the object.
     pub(crate) fn new(
         keys: PayloadKeys,
@@ -361,27 +296,19 @@ impl RangeOpener {
         out.drain(start..start + skipped);
         self.skip -= skipped;
         let kept = (out.len() - start).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        out[start + kept..].zeroize();
+        wipe(&mut out[start + kept..]);
         out.truncate(start + kept);
         self.left -= kept as u64;
         Ok(pushed?)
     }
 
+    /// The same for bytes that lie in several pieces.
+    pub(crate) fn update_all(&mut self, pieces: &[Bytes], out: &mut Vec<u8>) -> Result<(), OpenError> {
+        gathered(pieces).iter().try_for_each(|piece| self.update(piece, out))
+    }
+
     /// Says whether the range was complete.
     pub fn finish(self) -> Result<(), OpenError> {
         Ok(self.chunks.finish()?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nonce_counts_in_the_low_bytes() {
-        let base = [0xff; 12];
-        assert_eq!(nonce(&base, 0), base);
-        assert_eq!(nonce(&base, 1)[11], 0xfe);
-        assert_eq!(nonce(&[0; 12], 0x01_0203_0405), [0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5]);
     }
 }
