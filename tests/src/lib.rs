@@ -5,7 +5,9 @@
 
 pub mod clients;
 pub mod instance;
+pub mod proxy;
 pub mod tools;
 
 pub use clients::{Feed, Tenant, s3_client};
 pub use instance::{Instance, RunFile, Settings};
+pub use proxy::{Direction, Fault, Proxy};
