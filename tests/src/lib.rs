@@ -11,6 +11,7 @@ pub mod history;
 pub mod instance;
 pub mod power;
 pub mod process;
+pub mod proxy;
 pub mod streams;
 pub mod tools;
 
@@ -18,3 +19,4 @@ pub use checker::{Checker, Expect};
 pub use clients::{Feed, Tenant, s3_client};
 pub use history::History;
 pub use instance::{Instance, RunFile, Settings};
+pub use proxy::{Direction, Fault, Proxy};
