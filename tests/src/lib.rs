@@ -11,6 +11,7 @@ pub mod history;
 pub mod instance;
 pub mod power;
 pub mod process;
+pub mod prove;
 pub mod proxy;
 pub mod streams;
 pub mod tools;

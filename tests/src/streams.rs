@@ -121,6 +121,14 @@ impl Streams {
         Ok(())
     }
 
+    /// Publishes a body of any kind; gives its sequence.
+    pub async fn publish(&self, subject: &str, body: bytes::Bytes) -> anyhow::Result<u64> {
+        let request = async_nats::Request::new().payload(body);
+        let answer = self.client.send_request(subject.to_owned(), request).await?;
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        answer["seq"].as_u64().with_context(|| format!("not stored: {answer}"))
+    }
+
     /// How many messages a consumer has not acknowledged yet.
     pub async fn left(&self, stream: &str, consumer: &str) -> anyhow::Result<u64> {
         let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}");

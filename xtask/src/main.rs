@@ -24,6 +24,8 @@ usage: cargo xtask <command>
   up [--data DIR] [...]   build, start everything and keep it running; other arguments go to `cofferdam up`
   test [FILTER]           all tests; with a filter those whose name contains it
        [--only PART]      one part only: rust, python
+  prove [--minutes N] [--seed S] [--report FILE]
+                          the promises under random faults, with a report
   bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks
   fetch-nats              fetch the pinned nats-server and print where it is
   ci fmt|clippy|docs|clean
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         (Some("demo"), rest) => start(&["cofferdam-demo"], rest),
+        (Some("prove"), rest) => start(&["cofferdam-prove"], rest),
         (Some("up"), rest) => start(&["cofferdam", "up"], rest),
         (Some("test"), rest) => test::Request::parse(rest).and_then(|request| test::all(&request)),
         (Some("bench"), rest) => bench::Request::parse(rest).and_then(|request| bench::run(&request)),

@@ -1,5 +1,6 @@
 //! Time as a dependency.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,10 +16,25 @@ pub trait Clock: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+/// Milliseconds that the machine's clock is said to be off, for tests of what a wrong clock does and nothing else. Signatures of S3 requests are judged by
+/// the real time.
+const OFFSET: &str = "COFFERDAM_TEST_CLOCK_OFFSET_MS";
+
+fn offset() -> i64 {
+    static READ: OnceLock<i64> = OnceLock::new();
+    *READ.get_or_init(|| {
+        std::env::var(OFFSET)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    })
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_unix_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_unix_millis(now.saturating_add(offset()))
     }
 }
 
