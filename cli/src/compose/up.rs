@@ -181,11 +181,12 @@ async fn instance(
     };
 
     // The stores.
+    let normaliser = Arc::new(facts::normaliser(plan)?);
     let names = &plan.raw.buckets;
     let bucket = Bucket::open(BucketSettings {
         data_dir: plan.data_dir.clone(),
         region: plan.raw.s3.region.clone(),
-        landing: plan.landing.clone(),
+        landing: facts::landing(plan, &normaliser),
         inline_limit: 64 * 1024,
         clock: clock.clone(),
     })
@@ -230,19 +231,11 @@ async fn instance(
     };
     let mut all = vec![credential(&credentials.operator, Grants::Operator)];
     for tenant in &plan.tenants {
-        let own = |l: &&config::LandingBucket| l.source.is_none() && l.tenant.as_ref() == Some(tenant);
-        let grants = Grants::Tenant {
-            tenant: tenant.clone(),
-            landing: plan.raw.landing.iter().filter(own).map(|l| l.bucket.clone()).collect(),
-            vault: names.vault.clone(),
-            results: names.results.clone(),
-            outbox: names.outbox.clone(),
-        };
         let pair = credentials
             .tenants
             .get(tenant.as_str())
             .context("credentials of a tenant")?;
-        all.push(credential(pair, grants));
+        all.push(credential(pair, facts::grants(plan, tenant)));
     }
     let listener = http::bind(plan.raw.s3.listen).await?;
     let address = listener.local_addr()?;
@@ -316,7 +309,6 @@ async fn instance(
     }
 
     // Ingest.
-    let normaliser = Arc::new(facts::normaliser(plan)?);
     let ledger = bucket.ledger();
     let publisher: Arc<dyn ingest::Publisher> = Arc::new(bus("ingest")?);
     let finaliser = Arc::new(ingest::Finaliser::new(

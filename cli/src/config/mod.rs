@@ -6,7 +6,7 @@ mod raw;
 
 pub use origin::show;
 pub use plan::Plan;
-pub use raw::{Landing as LandingBucket, LogFormat, Raw, RetirePolicy, S3Store, Sync};
+pub use raw::{LogFormat, Raw, RetirePolicy, S3Store, Sync};
 
 use std::fmt;
 use std::path::{Path, PathBuf};

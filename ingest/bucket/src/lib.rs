@@ -16,6 +16,7 @@
 //! | `blobs` | files: writing, reading, sweeping |
 //! | `store` | both together: [`Bucket`] |
 //! | `objects` | `ObjectStore` in process |
+//! | `landing` | [`Landing`]: which keys a landing bucket takes |
 //! | `ledger` | [`Ledger`] |
 //! | `s3` | the S3 API over the store; access |
 //! | `endpoint` | HTTP: limits, timeouts, metrics |
@@ -29,6 +30,7 @@ mod endpoint;
 mod error;
 mod grants;
 mod index;
+mod landing;
 mod ledger;
 mod objects;
 mod presign;
@@ -38,5 +40,6 @@ mod store;
 pub use endpoint::{Endpoint, EndpointSettings, serve, serve_on};
 pub use error::{BucketError, Refusal};
 pub use grants::{Credential, Grant, Grants};
+pub use landing::{Landing, LandingKeys};
 pub use ledger::{Accept, BucketRecord, Ledger, LedgerDepth, LedgerKind, LedgerRow};
 pub use store::{Bucket, BucketSettings};

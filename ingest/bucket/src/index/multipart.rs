@@ -65,6 +65,7 @@ pub(crate) fn create(
     attached: &Attached,
 ) -> Result<String, Stop> {
     let bucket = buckets::find(change.tx, bucket)?.ok_or(Refusal::NoSuchBucket)?;
+    change.takes(key)?;
     let token = random_name();
     let Attached { headers, user, tags } = attached;
     change

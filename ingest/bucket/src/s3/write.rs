@@ -73,6 +73,7 @@ impl Backend {
 
     /// Says no early to what the commit would refuse anyway, before gigabytes are sent for nothing. The commit checks again.
     pub(super) async fn check_before(&self, bucket: &str, key: &str, conditions: &Conditions) -> S3Result<()> {
+        self.bucket.takes(bucket, key).map_err(errors::refuse)?;
         let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
         let look = self.bucket.look(move |connection| {
             let found = crate::index::buckets::find(connection, &bucket)?.ok_or(crate::error::Refusal::NoSuchBucket)?;

@@ -5,6 +5,7 @@ mod access;
 mod checksums;
 mod conditions;
 mod faults;
+mod landing;
 mod ledger;
 mod listing;
 mod multipart;
