@@ -209,7 +209,7 @@ async fn instance(
             source.name.clone(),
             ingest::RawSource {
                 dialect: source.dialect,
-                key_encoding: None,
+                key_encoding: source.key_encoding,
                 store,
             },
         );

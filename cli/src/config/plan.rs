@@ -15,6 +15,8 @@ pub struct SourcePlan {
     pub name: SourceName,
     /// The dialect's name; `ingest` has checked it.
     pub dialect: cofferdam_ingest::dialect::Dialect,
+    /// How it writes keys, where that differs from its dialect.
+    pub key_encoding: Option<cofferdam_ingest::dialect::KeyEncoding>,
     /// Where its objects are read.
     pub store: S3Store,
     /// Whether it needs a user on our NATS.
@@ -204,6 +206,7 @@ impl Plan {
                 Ok(dialect) => sources.push(SourcePlan {
                     name: source.name.clone(),
                     dialect,
+                    key_encoding: source.key_encoding.map(Into::into),
                     store: source.store.clone(),
                     publishes: source.publishes,
                 }),

@@ -282,11 +282,34 @@ pub struct Source {
     pub name: SourceName,
     /// The shape of its notifications: auto, aws, sns, eventbridge, minio, versitygw, ceph.
     pub dialect: String,
+    /// How it writes keys, where it differs from others of its dialect: `form` (`+` is a space, `%2F` a slash) or `raw` (as they are). A wrong
+    /// word here changes keys: what is looked up is then not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encoding: Option<KeyEncoding>,
     /// Where its objects are read.
     pub store: S3Store,
     /// Whether it publishes to our NATS itself; then it gets a user of its own, shown by `cofferdam up`.
     #[serde(default)]
     pub publishes: bool,
+}
+
+/// How a source writes keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyEncoding {
+    /// As in forms.
+    Form,
+    /// As they are.
+    Raw,
+}
+
+impl From<KeyEncoding> for cofferdam_ingest::dialect::KeyEncoding {
+    fn from(encoding: KeyEncoding) -> Self {
+        match encoding {
+            KeyEncoding::Form => Self::Form,
+            KeyEncoding::Raw => Self::Plain,
+        }
+    }
 }
 
 /// An S3 store.

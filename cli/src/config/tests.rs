@@ -121,6 +121,36 @@ fn show_names_the_origin() {
     assert_eq!(origin("limits.grace_s"), "default");
 }
 
+/// A source in whose table stands one more line.
+fn source(line: &str) -> String {
+    format!(
+        "[[sources]]\nname = \"gateway\"\ndialect = \"versitygw\"\n{line}\n[sources.store]\nendpoint = \"http://127.0.0.1:7070\"\n"
+    )
+}
+
+#[test]
+fn a_source_may_write_keys_differently_from_its_dialect() {
+    use cofferdam_ingest::dialect::KeyEncoding;
+    let check = |line: &str, expected: Option<KeyEncoding>| {
+        let (_dir, global) = with(&source(line));
+        let plan = load(&global, &processors()).expect("valid");
+        assert_eq!(plan.sources[0].key_encoding, expected, "{line}");
+        let written = toml::to_string(&plan.raw).expect("serialises");
+        let (_dir, global) = with(&written);
+        let again = load(&global, &processors()).expect("valid");
+        assert_eq!(again.sources[0].key_encoding, expected, "{written}");
+    };
+    check("", None);
+    check("key_encoding = \"form\"", Some(KeyEncoding::Form));
+    check("key_encoding = \"raw\"", Some(KeyEncoding::Plain));
+    for wrong in ["\"plain\"", "\"Form\"", "\"\"", "true", "[\"raw\"]"] {
+        let (_dir, global) = with(&source(&format!("key_encoding = {wrong}")));
+        let problems = load(&global, &processors()).expect_err(wrong).problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].key.starts_with("sources"), "{problems:?}");
+    }
+}
+
 #[test]
 fn the_documented_example_is_valid() {
     let page = include_str!("../../../docs/configuration.md");
