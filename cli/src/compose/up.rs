@@ -309,6 +309,12 @@ async fn instance(
     }
 
     // Ingest.
+    {
+        let (bucket, days) = (bucket.clone(), u64::from(plan.raw.s3.uploads_expire_days));
+        services.start("uploads", move |stop| {
+            cofferdam_bucket::run_expiry(bucket.clone(), Duration::from_secs(days * 86_400), stop)
+        });
+    }
     let ledger = bucket.ledger();
     let publisher: Arc<dyn ingest::Publisher> = Arc::new(bus("ingest")?);
     let finaliser = Arc::new(ingest::Finaliser::new(

@@ -219,6 +219,9 @@ impl Plan {
                 ),
             }
         }
+        if !(1..=3_650).contains(&raw.s3.uploads_expire_days) {
+            wrong("s3.uploads_expire_days", "is 1 to 3650".into());
+        }
         if !(0.0..=1.0).contains(&raw.telemetry.sample_ratio) {
             wrong("telemetry.sample_ratio", "is 0 to 1".into());
         }

@@ -209,6 +209,8 @@ pub struct S3 {
     pub region: String,
     /// Connections at once.
     pub max_connections: usize,
+    /// A multipart upload that nobody went on with for so many days is removed, with its parts; 1 to 3,650.
+    pub uploads_expire_days: u32,
 }
 
 impl Default for S3 {
@@ -217,6 +219,7 @@ impl Default for S3 {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             region: "us-east-1".to_owned(),
             max_connections: 1024,
+            uploads_expire_days: 7,
         }
     }
 }

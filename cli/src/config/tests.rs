@@ -152,6 +152,20 @@ fn a_source_may_write_keys_differently_from_its_dialect() {
 }
 
 #[test]
+fn uploads_expire_within_reason() {
+    let (_dir, global) = with("");
+    assert_eq!(
+        load(&global, &processors()).expect("valid").raw.s3.uploads_expire_days,
+        7
+    );
+    for days in ["0", "3651"] {
+        let text = format!("[s3]\nuploads_expire_days = {days}\n");
+        problems(&text, &[("s3.uploads_expire_days", "is 1 to 3650")]);
+    }
+    problems("[s3]\nuploads_expire_days = -1\n", &[("s3.uploads_expire_days", "")]);
+}
+
+#[test]
 fn the_documented_example_is_valid() {
     let page = include_str!("../../../docs/configuration.md");
     let example = page

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cofferdam_commit::{Database, Settings};
-use cofferdam_schemas::BucketName;
+use cofferdam_schemas::{BucketName, Timestamp};
 use cofferdam_seams::Clock;
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -135,6 +135,10 @@ impl Bucket {
 
     pub(crate) fn region(&self) -> &str {
         &self.inner.region
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     pub(crate) fn notified(&self) -> watch::Receiver<u64> {

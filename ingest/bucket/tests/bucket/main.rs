@@ -4,6 +4,7 @@
 mod access;
 mod checksums;
 mod conditions;
+mod expiry;
 mod faults;
 mod landing;
 mod ledger;
