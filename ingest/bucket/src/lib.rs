@@ -39,7 +39,7 @@ mod presign;
 mod s3;
 mod store;
 
-pub use endpoint::{Endpoint, EndpointSettings, serve, serve_on};
+pub use endpoint::{Door, Endpoint, EndpointSettings, serve, serve_on};
 pub use error::{BucketError, Refusal};
 pub use expiry::run_expiry;
 pub use grants::{Credential, Grant, Grants};

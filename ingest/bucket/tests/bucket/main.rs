@@ -6,6 +6,7 @@ mod checksums;
 mod conditions;
 mod expiry;
 mod faults;
+mod hostile;
 mod landing;
 mod ledger;
 mod listing;
