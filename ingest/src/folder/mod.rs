@@ -343,4 +343,6 @@ fn store_is_away(fault: &ObjectError) -> bool {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
