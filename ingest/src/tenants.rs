@@ -1,7 +1,9 @@
 //! Whose an object is: by the landing bucket's configuration, never by anything a message says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use cofferdam_bucket::LandingKeys;
 use cofferdam_schemas::{BucketName, ObjectKey, SourceName, TenantName};
 
 /// How a landing bucket tells the tenant.
@@ -165,9 +167,44 @@ impl TenantMap {
         }
     }
 
+    /// Which keys a landing bucket takes, for the store it is in; `None` where all of them belong to somebody.
+    pub fn keys(&self, source: &SourceName, bucket: &BucketName) -> Option<Arc<dyn LandingKeys>> {
+        match self.landing.get(&(source.clone(), bucket.clone()))? {
+            Tenancy::Fixed(_) => None,
+            Tenancy::FirstSegment => Some(Arc::new(OfTenants {
+                map: self.clone(),
+                source: source.clone(),
+                bucket: bucket.clone(),
+            })),
+        }
+    }
+
     /// Whether there is such a tenant.
     pub fn has(&self, tenant: &TenantName) -> bool {
         self.tenants.contains(tenant)
+    }
+}
+
+/// The keys of a bucket that tenants share.
+struct OfTenants {
+    map: TenantMap,
+    source: SourceName,
+    bucket: BucketName,
+}
+
+impl LandingKeys for OfTenants {
+    fn check(&self, key: &str) -> Result<(), String> {
+        let Self { map, source, bucket } = self;
+        let key = ObjectKey::new(key).map_err(|error| error.to_string())?;
+        map.tenant(source, bucket, &key).map(drop).map_err(|refusal| match refusal {
+            Refusal::UnknownTenant { segment } if segment.is_empty() => format!(
+                "bucket {bucket} takes keys of the form <tenant>/<name>, and this key names no tenant: put the object below a tenant's name"
+            ),
+            Refusal::UnknownTenant { segment } => format!(
+                "bucket {bucket} takes keys of the form <tenant>/<name>, and there is no tenant {segment:?}: put the object below the name of a tenant there is, or add the tenant to the configuration"
+            ),
+            other => other.to_string(),
+        })
     }
 }
 
@@ -209,6 +246,34 @@ mod tests {
         check("shared", "b", Err("unknown-tenant"));
         check("vault", "a/x.sealed", Err("own-output"));
         check("other", "a/x", Err("not-landing"));
+    }
+
+    #[test]
+    fn a_shared_bucket_says_which_keys_it_takes() {
+        assert!(map().keys(&source(), &bucket("fixed")).is_none());
+        assert!(map().keys(&source(), &bucket("other")).is_none());
+        let keys = map().keys(&source(), &bucket("shared")).unwrap();
+        let check = |key: &str, expected: Option<&str>| {
+            let refused = keys.check(key).err();
+            assert_eq!(refused.is_some(), expected.is_some(), "{key}: {refused:?}");
+            let (refused, expected) = (refused.unwrap_or_default(), expected.unwrap_or_default());
+            assert!(refused.contains(expected), "{key}: {refused}");
+        };
+        check("a/x", None);
+        check("b//x", None);
+        check(
+            "a",
+            Some("bucket shared takes keys of the form <tenant>/<name>, and this key names no tenant"),
+        );
+        check("/a/x", Some("this key names no tenant"));
+        check("c/x", Some("there is no tenant \"c\": put the object below"));
+        check("A/x", Some("there is no tenant \"A\""));
+        check("\u{1b}[2J/x", Some("there is no tenant \"\\u{1b}[2J\""));
+        check(
+            &format!("{}/x", "z".repeat(900)),
+            Some("or add the tenant to the configuration"),
+        );
+        check("", Some("empty"));
     }
 
     #[test]

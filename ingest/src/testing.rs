@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cofferdam_bucket::{Bucket, BucketSettings, Ledger, LedgerKind, LedgerRow};
+use cofferdam_bucket::{Bucket, BucketSettings, Landing, Ledger, LedgerKind, LedgerRow};
 use cofferdam_schemas::{
     BucketName, Checksums, Command, Done, FinalState, KeyId, ObjectEvent, ObjectKey, ObjectRef, Plan, ProcessorName,
     SealedCopy, SourceName, TenantName, Timestamp, Verdict,
@@ -63,10 +63,15 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// With landing buckets that take every key.
     pub(crate) async fn new() -> Self {
+        let names = ["inbox", "shared", "gone"];
+        Self::with(names.map(|name| bucket_name(name).into()).into()).await
+    }
+
+    pub(crate) async fn with(landing: Vec<Landing>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_millis(START)));
-        let landing = vec![bucket_name("inbox"), bucket_name("shared"), bucket_name("gone")];
         let settings = BucketSettings {
             data_dir: folder.path().to_owned(),
             inline_limit: 65_536,
@@ -75,8 +80,8 @@ impl House {
             clock: clock.clone(),
         };
         let bucket = Bucket::open(settings).await.unwrap();
-        for name in landing {
-            bucket.create_bucket(&name).await.unwrap();
+        for landing in landing {
+            bucket.create_bucket(&landing.bucket).await.unwrap();
         }
         Self {
             bucket,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use cofferdam_bucket::{Grants, Landing};
 use cofferdam_ingest::{Normaliser, PlanPolicy, RetirePolicy as Retire, Tenancy, TenantMap};
 use cofferdam_nats::accounts::{RoleFacts, RoleNeeds, roles};
 use cofferdam_nats::{Topology, TopologySettings};
 use cofferdam_processor::Registration;
-use cofferdam_schemas::{ProcessorName, SourceName};
+use cofferdam_schemas::{ProcessorName, SourceName, TenantName};
 
 use crate::config::{Plan, RetirePolicy};
 
@@ -95,11 +96,104 @@ pub fn normaliser(plan: &Plan) -> anyhow::Result<Normaliser> {
     Ok(Normaliser::new(map, policy, embedded))
 }
 
+/// The embedded store's landing buckets, and which keys they take.
+pub fn landing(plan: &Plan, normaliser: &Normaliser) -> Vec<Landing> {
+    let keys = |bucket| normaliser.tenants().keys(normaliser.embedded(), bucket);
+    plan.landing
+        .iter()
+        .map(|bucket| Landing {
+            bucket: bucket.clone(),
+            keys: keys(bucket),
+        })
+        .collect()
+}
+
+/// What a tenant may do at the embedded store's endpoint.
+pub fn grants(plan: &Plan, tenant: &TenantName) -> Grants {
+    let embedded = || plan.raw.landing.iter().filter(|landing| landing.source.is_none());
+    let own = embedded().filter(|landing| landing.tenant.as_ref() == Some(tenant));
+    let shared = embedded().filter(|landing| landing.tenant.is_none());
+    let buckets = &plan.raw.buckets;
+    Grants::Tenant {
+        tenant: tenant.clone(),
+        landing: own.map(|landing| landing.bucket.clone()).collect(),
+        shared: shared.map(|landing| landing.bucket.clone()).collect(),
+        vault: buckets.vault.clone(),
+        results: buckets.results.clone(),
+        outbox: buckets.outbox.clone(),
+    }
+}
+
 /// What happens to landing copies.
 pub fn retire(plan: &Plan) -> Retire {
     match (plan.raw.retire.policy, plan.raw.retire.after_s) {
         (RetirePolicy::UntilDone, _) => Retire::UntilDone,
         (RetirePolicy::Keep, _) => Retire::Keep,
         (RetirePolicy::After, seconds) => Retire::After(Duration::from_secs(seconds.unwrap_or(0))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Global;
+
+    /// Two tenants: one with a bucket of its own, both in a shared one; another is in a foreign store.
+    const SHARED: &str = r#"
+        tenants = [{ name = "acme" }, { name = "zeta" }]
+        landing = [
+            { bucket = "acme-in", tenant = "acme" },
+            { bucket = "shared", tenant_from = "first-segment" },
+            { bucket = "uploads", tenant_from = "first-segment", source = "gateway" },
+        ]
+        [[sources]]
+        name = "gateway"
+        dialect = "versitygw"
+        [sources.store]
+        endpoint = "http://127.0.0.1:7070"
+    "#;
+
+    fn plan() -> Plan {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        std::fs::write(&file, SHARED).unwrap();
+        let global = Global {
+            config: Some(file),
+            data: None,
+            json: false,
+        };
+        crate::config::load(&global, &cofferdam_processors::list().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_tenant_gets_its_own_buckets_and_its_part_of_shared_ones() {
+        let plan = plan();
+        let check = |tenant: &str, own: &[&str]| {
+            let Grants::Tenant { landing, shared, .. } = grants(&plan, &TenantName::new(tenant).unwrap()) else {
+                panic!("a tenant's grants")
+            };
+            let names =
+                |list: &[cofferdam_schemas::BucketName]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(names(&landing), own, "{tenant}");
+            assert_eq!(names(&shared), ["shared"], "{tenant}");
+        };
+        check("acme", &["acme-in"]);
+        check("zeta", &[]);
+    }
+
+    #[test]
+    fn only_shared_buckets_choose_their_keys() {
+        let plan = plan();
+        let landing = landing(&plan, &normaliser(&plan).unwrap());
+        let takes = |bucket: &str, key: &str| {
+            let place = landing
+                .iter()
+                .find(|landing| landing.bucket.as_str() == bucket)
+                .unwrap();
+            place.keys.as_ref().is_none_or(|keys| keys.check(key).is_ok())
+        };
+        assert_eq!(landing.len(), 2, "that of the foreign store is not ours");
+        assert!(takes("acme-in", "anything") && takes("shared", "zeta/x"));
+        assert!(!takes("shared", "anything") && !takes("shared", "nobody/x"));
     }
 }

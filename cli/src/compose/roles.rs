@@ -197,7 +197,7 @@ async fn service(
                     source.name.clone(),
                     ingest::RawSource {
                         dialect: source.dialect,
-                        key_encoding: None,
+                        key_encoding: source.key_encoding,
                         store,
                     },
                 ))

@@ -184,11 +184,12 @@ async fn instance(
     };
 
     // The stores.
+    let normaliser = Arc::new(facts::normaliser(plan)?);
     let names = &plan.raw.buckets;
     let bucket = Bucket::open(BucketSettings {
         data_dir: plan.data_dir.clone(),
         region: plan.raw.s3.region.clone(),
-        landing: plan.landing.clone(),
+        landing: facts::landing(plan, &normaliser),
         inline_limit: 64 * 1024,
         clock: clock.clone(),
     })
@@ -211,7 +212,7 @@ async fn instance(
             source.name.clone(),
             ingest::RawSource {
                 dialect: source.dialect,
-                key_encoding: None,
+                key_encoding: source.key_encoding,
                 store,
             },
         );
@@ -233,19 +234,11 @@ async fn instance(
     };
     let mut all = vec![credential(&credentials.operator, Grants::Operator)];
     for tenant in &plan.tenants {
-        let own = |l: &&config::LandingBucket| l.source.is_none() && l.tenant.as_ref() == Some(tenant);
-        let grants = Grants::Tenant {
-            tenant: tenant.clone(),
-            landing: plan.raw.landing.iter().filter(own).map(|l| l.bucket.clone()).collect(),
-            vault: names.vault.clone(),
-            results: names.results.clone(),
-            outbox: names.outbox.clone(),
-        };
         let pair = credentials
             .tenants
             .get(tenant.as_str())
             .context("credentials of a tenant")?;
-        all.push(credential(pair, grants));
+        all.push(credential(pair, facts::grants(plan, tenant)));
     }
     let listener = http::bind(plan.raw.s3.listen).await?;
     let address = listener.local_addr()?;
@@ -319,7 +312,12 @@ async fn instance(
     }
 
     // Ingest.
-    let normaliser = Arc::new(facts::normaliser(plan)?);
+    {
+        let (bucket, days) = (bucket.clone(), u64::from(plan.raw.s3.uploads_expire_days));
+        services.start("uploads", move |stop| {
+            cofferdam_bucket::run_expiry(bucket.clone(), Duration::from_secs(days * 86_400), stop)
+        });
+    }
     let ledger = bucket.ledger();
     let publisher: Arc<dyn ingest::Publisher> = Arc::new(bus("ingest")?);
     let finaliser = Arc::new(ingest::Finaliser::new(

@@ -6,8 +6,9 @@ mod raw;
 
 pub use origin::show;
 pub use plan::Plan;
-pub use raw::{Landing as LandingBucket, LogFormat, Raw, RetirePolicy, S3Store, Sync};
+pub use raw::{LogFormat, Raw, RetirePolicy, S3Store, Sync};
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,15 @@ use crate::args::Global;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "cofferdam.toml";
+
+/// Of the environment variables that are read.
+const PREFIX: &str = "COFFERDAM__";
+/// The largest file that is read, in bytes.
+const LARGEST_FILE: u64 = 1024 * 1024;
+/// How deep a variable's value may be nested.
+const DEEPEST: usize = 16;
+/// The most characters of a parser's message, which quotes what it read.
+const LONGEST_MESSAGE: usize = 600;
 
 /// Every problem found in the configuration.
 #[derive(Debug)]
@@ -61,15 +71,80 @@ pub fn layers(global: &Global) -> Result<(Figment, Option<PathBuf>), Problems> {
         Some(file) => Some(file.clone()),
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
     };
+    let refused = |problems: Vec<ConfigProblem>| match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Problems {
+            file: file.clone(),
+            problems,
+        }),
+    };
+    let size = file
+        .as_ref()
+        .and_then(|file| file.metadata().ok())
+        .map_or(0, |meta| meta.len());
+    if size > LARGEST_FILE {
+        refused(vec![ConfigProblem {
+            key: "(file)".into(),
+            message: format!("has {size} bytes, {LARGEST_FILE} are allowed; is it a configuration?"),
+        }])?;
+    }
+    refused(
+        std::env::vars_os()
+            .filter_map(|(name, value)| variable(&name, &value))
+            .collect(),
+    )?;
     let mut figment = Figment::from(Serialized::defaults(Raw::default()));
     if let Some(file) = &file {
         figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(Env::prefixed("COFFERDAM__").split("__"));
+    figment = figment.merge(Env::prefixed(PREFIX).split("__"));
     if let Some(data) = &global.data {
         figment = figment.merge(Serialized::default("data_dir", data));
     }
     Ok((figment, file))
+}
+
+/// What is wrong with a variable, if it is one of ours. What is not UTF-8 would be read with other characters in it, and deep nesting is followed by recursion
+/// without a limit.
+fn variable(name: &OsStr, value: &OsStr) -> Option<ConfigProblem> {
+    let key = name.to_string_lossy();
+    if !key.get(..PREFIX.len())?.eq_ignore_ascii_case(PREFIX) {
+        return None;
+    }
+    let message = match (name.to_str(), value.to_str()) {
+        (Some(_), Some(value)) if depth(value) > DEEPEST => {
+            format!("is nested more than {DEEPEST} deep (in `COFFERDAM__` environment variable(s))")
+        }
+        (Some(_), Some(_)) => return None,
+        _ => "is not UTF-8 (in `COFFERDAM__` environment variable(s))".to_owned(),
+    };
+    Some(ConfigProblem {
+        key: short(&key, 80),
+        message,
+    })
+}
+
+/// How deep brackets stand in one another, at most: those in quotes counted as well.
+fn depth(value: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut most = 0;
+    for c in value.chars() {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
+/// Cuts what came from outside to a length that can be read.
+fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Reads and checks it all; reports every problem that can be told at once.
@@ -101,20 +176,20 @@ fn problem(error: &figment::Error) -> ConfigProblem {
             let key = if key.is_empty() { name.clone() } else { key };
             let near = known
                 .iter()
-                .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                .map(|known| (strsim::damerau_levenshtein(known, &short(name, 80)), known))
                 .min();
             let advice = match near {
                 Some((distance, known)) if distance <= 1 + name.len() / 3 => format!("did you mean `{known}`?"),
                 _ => format!("known keys here: {}", known.join(", ")),
             };
             ConfigProblem {
-                key,
+                key: short(&key, LONGEST_MESSAGE),
                 message: format!("unknown key{origin}; {advice}"),
             }
         }
         kind => ConfigProblem {
             key: if path.is_empty() { "(file)".into() } else { path },
-            message: format!("{kind}{origin}"),
+            message: format!("{}{origin}", short(&kind.to_string(), LONGEST_MESSAGE)),
         },
     }
 }

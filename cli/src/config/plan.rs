@@ -15,6 +15,8 @@ pub struct SourcePlan {
     pub name: SourceName,
     /// The dialect's name; `ingest` has checked it.
     pub dialect: cofferdam_ingest::dialect::Dialect,
+    /// How it writes keys, where that differs from its dialect.
+    pub key_encoding: Option<cofferdam_ingest::dialect::KeyEncoding>,
     /// Where its objects are read.
     pub store: S3Store,
     /// Whether it needs a user on our NATS.
@@ -204,6 +206,7 @@ impl Plan {
                 Ok(dialect) => sources.push(SourcePlan {
                     name: source.name.clone(),
                     dialect,
+                    key_encoding: source.key_encoding.map(Into::into),
                     store: source.store.clone(),
                     publishes: source.publishes,
                 }),
@@ -215,6 +218,9 @@ impl Plan {
                     ),
                 ),
             }
+        }
+        if !(1..=3_650).contains(&raw.s3.uploads_expire_days) {
+            wrong("s3.uploads_expire_days", "is 1 to 3650".into());
         }
         if !(0.0..=1.0).contains(&raw.telemetry.sample_ratio) {
             wrong("telemetry.sample_ratio", "is 0 to 1".into());

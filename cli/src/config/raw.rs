@@ -209,6 +209,8 @@ pub struct S3 {
     pub region: String,
     /// Connections at once.
     pub max_connections: usize,
+    /// A multipart upload that nobody went on with for so many days is removed, with its parts; 1 to 3,650.
+    pub uploads_expire_days: u32,
 }
 
 impl Default for S3 {
@@ -217,6 +219,7 @@ impl Default for S3 {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             region: "us-east-1".to_owned(),
             max_connections: 1024,
+            uploads_expire_days: 7,
         }
     }
 }
@@ -286,11 +289,34 @@ pub struct Source {
     pub name: SourceName,
     /// The shape of its notifications: auto, aws, sns, eventbridge, minio, versitygw, ceph.
     pub dialect: String,
+    /// How it writes keys, where it differs from others of its dialect: `form` (`+` is a space, `%2F` a slash) or `raw` (as they are). A wrong
+    /// word here changes keys: what is looked up is then not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encoding: Option<KeyEncoding>,
     /// Where its objects are read.
     pub store: S3Store,
     /// Whether it publishes to our NATS itself; then it gets a user of its own, shown by `cofferdam up`.
     #[serde(default)]
     pub publishes: bool,
+}
+
+/// How a source writes keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyEncoding {
+    /// As in forms.
+    Form,
+    /// As they are.
+    Raw,
+}
+
+impl From<KeyEncoding> for cofferdam_ingest::dialect::KeyEncoding {
+    fn from(encoding: KeyEncoding) -> Self {
+        match encoding {
+            KeyEncoding::Form => Self::Form,
+            KeyEncoding::Raw => Self::Plain,
+        }
+    }
 }
 
 /// An S3 store.

@@ -121,6 +121,159 @@ fn show_names_the_origin() {
     assert_eq!(origin("limits.grace_s"), "default");
 }
 
+/// A source in whose table stands one more line.
+fn source(line: &str) -> String {
+    format!(
+        "[[sources]]\nname = \"gateway\"\ndialect = \"versitygw\"\n{line}\n[sources.store]\nendpoint = \"http://127.0.0.1:7070\"\n"
+    )
+}
+
+#[test]
+fn a_source_may_write_keys_differently_from_its_dialect() {
+    use cofferdam_ingest::dialect::KeyEncoding;
+    let check = |line: &str, expected: Option<KeyEncoding>| {
+        let (_dir, global) = with(&source(line));
+        let plan = load(&global, &processors()).expect("valid");
+        assert_eq!(plan.sources[0].key_encoding, expected, "{line}");
+        let written = toml::to_string(&plan.raw).expect("serialises");
+        let (_dir, global) = with(&written);
+        let again = load(&global, &processors()).expect("valid");
+        assert_eq!(again.sources[0].key_encoding, expected, "{written}");
+    };
+    check("", None);
+    check("key_encoding = \"form\"", Some(KeyEncoding::Form));
+    check("key_encoding = \"raw\"", Some(KeyEncoding::Plain));
+    for wrong in ["\"plain\"", "\"Form\"", "\"\"", "true", "[\"raw\"]"] {
+        let (_dir, global) = with(&source(&format!("key_encoding = {wrong}")));
+        let problems = load(&global, &processors()).expect_err(wrong).problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].key.starts_with("sources"), "{problems:?}");
+    }
+}
+
+/// Whatever stands in the file: problems that can be read, never a panic.
+#[test]
+fn hostile_files_are_refused_with_a_problem_that_can_be_read() {
+    let deep = format!("a = {}", "[".repeat(200_000));
+    let tables = format!("a = {}", "{ b = ".repeat(100_000));
+    let dotted = format!("{}a = 1", "a.".repeat(100_000));
+    let header = format!("[{}a]", "a.".repeat(100_000));
+    let long = format!("data_dir = \"{}", "x".repeat(500_000));
+    let key = format!("{} = 1", "k".repeat(500_000));
+    let many: String = (0..50_000).map(|n| format!("k{n} = 1\n")).collect();
+    let twice = "[s3]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"";
+    let text = [
+        deep.as_str(),
+        &tables,
+        &dotted,
+        &header,
+        &long,
+        &key,
+        &many,
+        twice,
+        "[s3]\n[s3]",
+        "s3 = 1",
+        "s3 = []",
+        "tenants = \"default\"",
+        "tenants = [1]",
+        "tenants = [{ name = \"UPPER\" }]",
+        "tenants = [{ name = \"a/b\" }]",
+        "tenants = []",
+        "data_dir = 7",
+        "data_dir = \"a\u{0}b\"",
+        "[s3]\nlisten = \"localhost\"",
+        "[s3]\nmax_connections = -1",
+        "[s3]\nmax_connections = 99999999999999999999999",
+        "[s3]\nmax_connections = 1e3",
+        "[s3]\nuploads_expire_days = 4294967296",
+        "[limits]\nconcurrency = nan",
+        "[telemetry]\nsample_ratio = nan",
+        "[telemetry]\nsample_ratio = inf",
+        "[telemetry]\nsample_ratio = \"half\"",
+        "[folder]\nsettle_ms = 1979-05-27T07:32:00Z",
+        "[folder]\nbucket = \"..\"",
+        "[[landing]]\nbucket = \"x\"",
+        "[landing]\nbucket = \"inbox\"",
+        "[processors]\nvalidate = 1",
+        "[processors.\"\\u0000\"]\na = 1",
+        "\u{feff}\u{feff}a = 1",
+        "a = \"\"\"",
+        "= 1",
+        "\u{0}",
+    ];
+    let bytes: [&[u8]; 4] = [b"\xff\xfe", b"data_dir = \"\xc3\x28\"", b"\x00\x00\x00", &[0x7f; 3]];
+    for body in text.map(str::as_bytes).into_iter().chain(bytes) {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let (_dir, global) = with("");
+        std::fs::write(global.config.as_ref().expect("a file"), body).expect("written");
+        let problems = load(&global, &processors()).expect_err(&shown);
+        assert!(!problems.problems.is_empty(), "{shown}");
+        if body != many.as_bytes() {
+            let message = problems.to_string();
+            assert!(
+                message.len() < 5_000 && message.contains("c.toml"),
+                "{shown}: {} bytes",
+                message.len()
+            );
+        }
+    }
+    let (_dir, global) = with(&" ".repeat(1024 * 1024 + 1));
+    let found = load(&global, &processors()).expect_err("too large").problems;
+    assert!(
+        found[0].message.contains("1048577 bytes, 1048576 are allowed"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn hostile_variables_are_refused_by_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let check = |name: &[u8], value: &[u8], expected: Option<&str>| {
+        let found = variable(OsStr::from_bytes(name), OsStr::from_bytes(value));
+        let message = found.as_ref().map(|problem| problem.message.as_str());
+        assert_eq!(message.is_some(), expected.is_some(), "{found:?}");
+        assert!(
+            message.unwrap_or_default().starts_with(expected.unwrap_or_default()),
+            "{found:?}"
+        );
+    };
+    let deep = "[".repeat(100_000);
+    check(
+        b"COFFERDAM__TENANTS",
+        deep.as_bytes(),
+        Some("is nested more than 16 deep"),
+    );
+    check(
+        b"cofferdam__tenants",
+        "{a=".repeat(17).as_bytes(),
+        Some("is nested more than 16 deep"),
+    );
+    check(b"COFFERDAM__DATA_DIR", b"a\xff", Some("is not UTF-8"));
+    check(b"COFFERDAM__\xff", b"1", Some("is not UTF-8"));
+    check(
+        b"COFFERDAM__TENANTS",
+        "[{name=\"a\"},{name=\"b\"}]".repeat(100).as_bytes(),
+        None,
+    );
+    check(b"PATH", b"\xff", None);
+    check("COFFERDAMÄÄ".as_bytes(), deep.as_bytes(), None);
+    check(b"C\xff", b"", None);
+}
+
+#[test]
+fn uploads_expire_within_reason() {
+    let (_dir, global) = with("");
+    assert_eq!(
+        load(&global, &processors()).expect("valid").raw.s3.uploads_expire_days,
+        7
+    );
+    for days in ["0", "3651"] {
+        let text = format!("[s3]\nuploads_expire_days = {days}\n");
+        problems(&text, &[("s3.uploads_expire_days", "is 1 to 3650")]);
+    }
+    problems("[s3]\nuploads_expire_days = -1\n", &[("s3.uploads_expire_days", "")]);
+}
+
 #[test]
 fn the_documented_example_is_valid() {
     let page = include_str!("../../../docs/configuration.md");

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         data_dir,
         inline_limit: 65_536,
         region: "us-east-1".to_owned(),
-        landing: vec![inbox.clone()],
+        landing: vec![inbox.clone().into()],
         clock: Arc::new(SystemClock),
     })
     .await?;

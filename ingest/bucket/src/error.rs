@@ -155,6 +155,12 @@ pub enum Refusal {
         /// The true size.
         size: u64,
     },
+    /// The landing bucket does not take this key.
+    #[error("{reason}")]
+    NotTaken {
+        /// What is wrong with the key, and what to do.
+        reason: String,
+    },
     /// The request contradicts itself or what it speaks of.
     #[error("request is not valid: {reason}")]
     Invalid {

@@ -28,12 +28,14 @@ impl std::fmt::Debug for Credential {
 pub enum Grants {
     /// Everything the endpoint knows.
     Operator,
-    /// A tenant: reads and writes its landing buckets; reads what begins with `<tenant>/` in the others.
+    /// A tenant: reads and writes its landing buckets, and its part of those it shares; reads what begins with `<tenant>/` in the others.
     Tenant {
         /// The tenant.
         tenant: TenantName,
-        /// Its landing buckets, whole: for a bucket that several tenants share use [`Grants::Only`] with prefixes.
+        /// Its landing buckets, whole.
         landing: Vec<BucketName>,
+        /// Landing buckets that it shares with other tenants: there it reads and writes what begins with `<tenant>/`.
+        shared: Vec<BucketName>,
         /// Where sealed objects are.
         vault: BucketName,
         /// Where artefacts are.
@@ -71,22 +73,21 @@ impl Grants {
             Self::Tenant {
                 tenant,
                 landing,
+                shared,
                 vault,
                 results,
                 outbox,
             } => {
-                let write = landing.iter().map(|bucket| Grant {
-                    bucket: bucket.clone(),
-                    prefix: String::new(),
-                    write: true,
-                });
                 let own = format!("{tenant}/");
-                let read = [vault, results, outbox].map(|bucket| Grant {
+                let grant = |bucket: &BucketName, prefix: &str, write| Grant {
                     bucket: bucket.clone(),
-                    prefix: own.clone(),
-                    write: false,
-                });
-                Rules::List(write.chain(read).collect())
+                    prefix: prefix.to_owned(),
+                    write,
+                };
+                let whole = landing.iter().map(|bucket| grant(bucket, "", true));
+                let shared = shared.iter().map(|bucket| grant(bucket, &own, true));
+                let read = [vault, results, outbox].map(|bucket| grant(bucket, &own, false));
+                Rules::List(whole.chain(shared).chain(read).collect())
             }
         }
     }
@@ -133,6 +134,7 @@ mod tests {
         let grants = Grants::Tenant {
             tenant: TenantName::new("acme").unwrap(),
             landing: vec![bucket("inbox")],
+            shared: vec![bucket("shared")],
             vault: bucket("vault"),
             results: bucket("results"),
             outbox: bucket("outbox"),
@@ -147,6 +149,22 @@ mod tests {
         assert!(rules.may_read("vault", "acme/x") && !rules.may_write("vault", "acme/x"));
         assert!(!rules.may_read("vault", "acme-2/x") && !rules.may_read("vault", "acme"));
         assert!(!rules.may_read("other", "acme/x") && !rules.sees("other"));
+    }
+
+    #[test]
+    fn a_tenant_shares_a_landing_bucket_below_its_name() {
+        let rules = tenant();
+        assert!(rules.sees("shared") && rules.writes_in("shared"));
+        for key in ["acme/x", "acme/"] {
+            assert!(rules.may_write("shared", key) && rules.may_read("shared", key));
+        }
+        for key in ["acme", "acme-2/x", "other/x", "x", "/acme/x", ""] {
+            assert!(
+                !rules.may_write("shared", key) && !rules.may_read("shared", key),
+                "{key}"
+            );
+        }
+        assert!(rules.may_list("shared", "acme/a") && !rules.may_list("shared", ""));
     }
 
     #[test]

@@ -16,6 +16,8 @@
 //! | `blobs` | files: writing, reading, sweeping |
 //! | `store` | both together: [`Bucket`] |
 //! | `objects` | `ObjectStore` in process |
+//! | `expiry` | multipart uploads that were begun and never ended |
+//! | `landing` | [`Landing`]: which keys a landing bucket takes |
 //! | `ledger` | [`Ledger`] |
 //! | `s3` | the S3 API over the store; access |
 //! | `endpoint` | HTTP: limits, timeouts, metrics |
@@ -27,16 +29,20 @@ mod blobs;
 mod digest;
 mod endpoint;
 mod error;
+mod expiry;
 mod grants;
 mod index;
+mod landing;
 mod ledger;
 mod objects;
 mod presign;
 mod s3;
 mod store;
 
-pub use endpoint::{Endpoint, EndpointSettings, serve, serve_on};
+pub use endpoint::{Door, Endpoint, EndpointSettings, serve, serve_on};
 pub use error::{BucketError, Refusal};
+pub use expiry::run_expiry;
 pub use grants::{Credential, Grant, Grants};
+pub use landing::{Landing, LandingKeys};
 pub use ledger::{Accept, BucketRecord, Ledger, LedgerDepth, LedgerKind, LedgerRow};
 pub use store::{Bucket, BucketSettings};

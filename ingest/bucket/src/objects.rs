@@ -131,6 +131,7 @@ impl ObjectStore for Bucket {
                 reason: format!("more than {MOST_RESERVED} bytes reserved"),
             });
         }
+        self.takes(at.bucket.as_str(), at.key.as_str()).map_err(failed(at))?;
         let bucket = at.bucket.as_str().to_owned();
         let there = self
             .look(move |connection| Ok(crate::index::buckets::find(connection, &bucket)?.is_some()))

@@ -1,12 +1,12 @@
 //! The bucket itself: index and blobs together.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cofferdam_commit::{Database, Settings};
-use cofferdam_schemas::BucketName;
+use cofferdam_schemas::{BucketName, Timestamp};
 use cofferdam_seams::Clock;
 use cofferdam_seams::crash::{self, Point, When};
 use rusqlite::Connection;
@@ -19,6 +19,7 @@ use crate::grants::Credential;
 use crate::index::buckets::{self, BucketRow};
 use crate::index::objects::{self, VersionRow, Which};
 use crate::index::{self, Change};
+use crate::landing::{Landing, LandingKeys};
 use crate::ledger::Ledger;
 
 /// How a bucket store is opened.
@@ -29,8 +30,8 @@ pub struct BucketSettings {
     pub inline_limit: u64,
     /// The region the endpoint says it is in.
     pub region: String,
-    /// Buckets whose writes and deletes go into the ledger.
-    pub landing: Vec<BucketName>,
+    /// Buckets whose writes and deletes go into the ledger, and which keys they take.
+    pub landing: Vec<Landing>,
     /// Tells when something was written.
     pub clock: Arc<dyn Clock>,
 }
@@ -46,7 +47,7 @@ struct Inner {
     blobs: Blobs,
     inline_limit: u64,
     region: String,
-    landing: HashSet<String>,
+    landing: HashMap<String, Option<Arc<dyn LandingKeys>>>,
     clock: Arc<dyn Clock>,
     added: watch::Sender<u64>,
     endpoint: RwLock<Option<(String, Credential)>>,
@@ -81,7 +82,10 @@ impl Bucket {
                 blobs,
                 inline_limit,
                 region,
-                landing: landing.into_iter().map(String::from).collect(),
+                landing: landing
+                    .into_iter()
+                    .map(|landing| (landing.bucket.into(), landing.keys))
+                    .collect(),
                 clock,
                 added: watch::Sender::new(0),
                 endpoint: RwLock::new(None),
@@ -122,8 +126,20 @@ impl Bucket {
             .clone()
     }
 
+    /// Says no to a key that a landing bucket does not take, before bytes are sent for nothing. The commit asks again.
+    pub(crate) fn takes(&self, bucket: &str, key: &str) -> Result<(), BucketError> {
+        match self.inner.landing.get(bucket) {
+            Some(Some(keys)) => keys.check(key).map_err(|reason| Refusal::NotTaken { reason }.into()),
+            Some(None) | None => Ok(()),
+        }
+    }
+
     pub(crate) fn region(&self) -> &str {
         &self.inner.region
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     pub(crate) fn notified(&self) -> watch::Receiver<u64> {
@@ -138,14 +154,15 @@ impl Bucket {
         op: impl FnOnce(&mut Change<'_>) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, BucketError> {
         let inner = Arc::clone(&self.inner);
-        let landing = bucket.is_some_and(|name| inner.landing.contains(name));
+        let landing = bucket.and_then(|name| inner.landing.get(name).cloned());
         let work = tokio::spawn(async move {
             let clock = Arc::clone(&inner.clock);
             let write = inner.database.write(move |tx| {
                 let mut change = Change {
                     tx,
                     now: clock.now(),
-                    landing,
+                    landing: landing.is_some(),
+                    keys: landing.flatten(),
                     released: Vec::new(),
                     recorded: false,
                 };

@@ -235,6 +235,8 @@ pub fn parse(dialect: Dialect, body: &[u8]) -> Result<Vec<Notification>, Dialect
 }
 
 /// As [`parse`], with keys read in `encoding` instead of the dialect's own, for servers that differ from their kind.
+///
+/// Takes any bytes: it never panics, and neither its time nor what it keeps grows beyond a small multiple of the body, which is [`MAX_BODY`] at most.
 pub fn parse_with(
     dialect: Dialect,
     encoding: Option<KeyEncoding>,

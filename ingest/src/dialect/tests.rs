@@ -322,7 +322,82 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What is kept of a body is never many times the body.
+fn kept(read: &[Notification]) -> usize {
+    let of = |notification: &Notification| match notification {
+        Notification::Object(notice) => {
+            notice.key.as_str().len() + notice.reason.len() + notice.sequencer.as_deref().map_or(0, str::len)
+        }
+        Notification::Ignored(ignored) => ignored.event.len(),
+        Notification::Unreadable(fault) => fault.to_string().len(),
+    };
+    read.iter().map(of).sum()
+}
+
+/// Bodies as large as they may be, made to cost much.
+#[test]
+fn the_largest_bodies_cost_little() {
+    let fill = |unit: &str, around: (&str, &str)| {
+        let times = (MAX_BODY - around.0.len() - around.1.len()) / unit.len();
+        format!("{}{}{}", around.0, unit.repeat(times), around.1).into_bytes()
+    };
+    let record = (
+        r#"{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"docs-bkt"},"object":{"key":""#,
+        r#""}}}]}"#,
+    );
+    let bodies = [
+        fill("{},", (r#"{"Records":["#, "{}]}")),
+        fill("[", (r#"{"Records":"#, "")),
+        fill(r#"{"a":"#, ("", "1")),
+        fill(r#""k":1,"#, ("{", r#""Records":[]}"#)),
+        fill("\\u0041", (r#"{"Records":[{"eventName":""#, r#""}]}"#)),
+        fill("9", (r#"{"Records":["#, "]}")),
+        fill("1e999,", (r#"{"Records":["#, "1]}")),
+        fill("\\\"", (r#"{"TopicArn":1,"Message":""#, r#""}"#)),
+        fill("%41", record),
+        fill("+", record),
+        fill("%", record),
+        fill("é", record),
+        fill("\u{feff}", ("", "")),
+    ];
+    for body in bodies {
+        assert!(body.len() <= MAX_BODY && body.len() > MAX_BODY - 100);
+        for dialect in Dialect::ALL {
+            for encoding in [None, Some(KeyEncoding::Form), Some(KeyEncoding::Plain)] {
+                let begun = std::time::Instant::now();
+                let read = parse_with(dialect, encoding, &body);
+                assert!(
+                    begun.elapsed() < std::time::Duration::from_secs(2),
+                    "{dialect} {:?}",
+                    &body[..20]
+                );
+                if let Ok(read) = read {
+                    assert!(read.len() <= MAX_RECORDS && kept(&read) <= 2 * body.len(), "{dialect}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
+    /// Any bytes, in any dialect and encoding: an answer, of about the size of what was asked.
+    #[test]
+    fn any_bytes_give_an_answer_of_their_size(
+        dialect in dialects(),
+        encoding in prop::option::of(prop::sample::select(vec![KeyEncoding::Form, KeyEncoding::Plain])),
+        body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..2_000),
+            any_json().prop_map(|json| json.to_string().into_bytes()),
+            any_json().prop_map(|json| json!({"TopicArn": "t", "Message": json.to_string()}).to_string().into_bytes()),
+        ],
+    ) {
+        match parse_with(dialect, encoding, &body) {
+            // A record of two bytes may have an error of a line.
+            Ok(read) => prop_assert!(!read.is_empty() && kept(&read) <= 200 + 50 * body.len()),
+            Err(fault) => prop_assert!(fault.to_string().len() < 800),
+        }
+    }
+
     #[test]
     fn no_bytes_panic(dialect in dialects(), body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = parse(dialect, &body);

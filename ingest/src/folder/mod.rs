@@ -4,8 +4,8 @@
 //! removed only after the store has said that the object is durable, and only if it is still the file that was stored; one that changed meanwhile
 //! stays and is taken again. Its path below the folder is its key.
 //!
-//! Never taken: names that begin with a dot or end in `.part`, `.tmp` or `~`, symbolic links, devices, pipes, sockets. What can never become a key goes
-//! to `.rejected/`, with the reason beside it. There is no file-system watcher: a bounded walk over the folder finds everything, also on network
+//! Never taken: names that begin with a dot or end in `.part`, `.tmp` or `~`, symbolic links, devices, pipes, sockets. What can never become a key, or has a
+//! key that the store does not take, goes to `.rejected/`, with the reason beside it. There is no file-system watcher: a bounded walk over the folder finds everything, also on network
 //! file systems and after a restart, and 100,000 files are 25 steps of it.
 //!
 //! A crash between "durable" and "removed" would store a file twice. Each object therefore carries its file's identity in its metadata
@@ -247,7 +247,8 @@ impl Folder {
             }
         };
         for unfit in step.unfit {
-            self.taker.reject(&unfit).await;
+            // One that stays has been told of; it is not given again until it changes.
+            let _ = self.taker.reject(&unfit).await;
         }
         // The walk yields a path once; it comes again only after `forget` or `observe_anew`.
         ready.extend(step.ready);
@@ -283,6 +284,12 @@ impl Folder {
             Taking::Changed => debug!(%path, "file changed while it was stored, it stays and is taken again"),
             Taking::Unreadable(fault) => self.failing(&found.path, &fault.to_string()),
             Taking::Refused(fault) => self.failing(&found.path, &error_text(&fault)),
+            Taking::Unfit(_) => {
+                if let Some(scanner) = &mut self.scanner {
+                    scanner.forget(&found.path);
+                }
+                return;
+            }
             Taking::Held(fault) => {
                 metrics::notification(SOURCE, "held");
                 if !self.holding() {
@@ -335,5 +342,7 @@ fn store_is_away(fault: &ObjectError) -> bool {
     }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -33,16 +33,18 @@ pub(super) enum Taking {
     Unreadable(io::Error),
     /// The store does not want this file.
     Refused(ObjectError),
+    /// The store never takes a file of this name: it was moved aside.
+    Unfit(String),
     /// The store takes nothing now.
     Held(ObjectError),
 }
 
 impl From<ObjectError> for Taking {
     fn from(fault: ObjectError) -> Self {
-        if store_is_away(&fault) {
-            Taking::Held(fault)
-        } else {
-            Taking::Refused(fault)
+        match fault {
+            ObjectError::InvalidRequest { reason } => Taking::Unfit(reason),
+            fault if store_is_away(&fault) => Taking::Held(fault),
+            fault => Taking::Refused(fault),
         }
     }
 }
@@ -83,6 +85,16 @@ impl Taker {
         };
         match stored {
             Ok(()) => self.remove(found).await,
+            Err(Taking::Unfit(reason)) => {
+                let unfit = Unfit {
+                    path: found.path.clone(),
+                    reason: format!("{reason}; then drop the file again"),
+                };
+                match self.reject(&unfit).await {
+                    Ok(()) => Taking::Unfit(unfit.reason),
+                    Err(fault) => Taking::Unreadable(fault),
+                }
+            }
             Err(taking) => taking,
         }
     }
@@ -140,15 +152,17 @@ impl Taker {
     }
 
     /// Moves a file that can never be taken out of the way.
-    pub(super) async fn reject(&self, unfit: &Unfit) {
+    pub(super) async fn reject(&self, unfit: &Unfit) -> io::Result<()> {
         metrics::notification(SOURCE, "rejected");
         let (root, path, reason) = (self.root.clone(), unfit.path.clone(), unfit.reason.clone());
         match blocking(move || reject::reject(&root, &path, &reason)).await {
             Ok(name) => {
-                warn!(path = %unfit.path.display(), reason = unfit.reason, moved_to = name, "file cannot be taken and was moved to .rejected")
+                warn!(path = %unfit.path.display(), reason = unfit.reason, moved_to = name, "file cannot be taken and was moved to .rejected");
+                Ok(())
             }
             Err(fault) => {
-                warn!(path = %unfit.path.display(), error = %fault, "file cannot be taken, nor moved to .rejected")
+                warn!(path = %unfit.path.display(), error = %fault, "file cannot be taken, nor moved to .rejected");
+                Err(fault)
             }
         }
     }
@@ -277,7 +291,7 @@ impl Reader {
 }
 
 /// Whether the open file really lies at this path. A directory on the way that was replaced by a link after the walk would lead elsewhere.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::fd::AsRawFd;
     match fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
         Ok(real) => real == path,

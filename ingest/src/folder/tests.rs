@@ -160,6 +160,48 @@ async fn names_that_are_no_keys_are_moved_aside() {
     assert_eq!(fs::read_to_string(file).unwrap(), "kept");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_no_tenant_are_moved_aside_and_the_others_taken() {
+    let tenants = crate::testing::normaliser().tenants().clone();
+    let shared = cofferdam_bucket::Landing {
+        bucket: bucket_name("shared"),
+        keys: tenants.keys(&crate::testing::source("inbox"), &bucket_name("shared")),
+    };
+    let house = House::with(vec![shared]).await;
+    let mut inbox = Inbox::new();
+    inbox.write("loose.txt", "1");
+    inbox.write("nobody/deep/x.txt", "2");
+    inbox.write("other/x.txt", "3");
+    let mut settings = inbox.settings();
+    settings.bucket = bucket_name("shared");
+    inbox.task = Some(tokio::spawn(run_folder(settings, house.store(), inbox.stop.clone())));
+    eventually("taken or moved", || async {
+        !inbox.has("loose.txt") && !inbox.has("nobody/deep/x.txt") && !inbox.has("other/x.txt")
+    })
+    .await;
+    inbox.end().await;
+    let rows = house.rows().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].payload["key"], "other/x.txt");
+    let mut aside: Vec<_> = fs::read_dir(inbox.folder.path().join(".rejected"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    aside.sort();
+    assert_eq!(aside[..2], ["1", "2"], "the files themselves");
+    assert!(
+        aside[2].starts_with("bucket shared takes keys of the form <tenant>/<name>, and there is no tenant \"nobody\"")
+    );
+    assert!(
+        aside[3].contains("this key names no tenant: put the object below a tenant's name; then drop the file again\n")
+    );
+    assert!(
+        aside[3].contains("path, as the folder had it: loose.txt\n"),
+        "{}",
+        aside[3]
+    );
+}
+
 #[tokio::test]
 async fn a_file_that_was_stored_before_a_crash_is_not_stored_twice() {
     let house = House::new().await;

@@ -44,6 +44,25 @@ impl Set {
     }
 }
 
+/// Found with MinIO's dialect, which would read `+` as a space.
+#[tokio::test]
+async fn a_source_may_write_its_keys_as_they_are() {
+    let (store, recorder) = (MemoryStore::new(), Recorder::new());
+    put(&store, "docs", "a+b%2Fc.txt", "hello").await;
+    let place = RawSource {
+        dialect: Dialect::Minio,
+        key_encoding: Some(KeyEncoding::Plain),
+        store: Arc::new(store.clone()),
+    };
+    let raw = RawNormaliser::new([(source("minio"), place)].into(), normaliser(), recorder.clone(), None);
+    let set = Set { store, recorder, raw };
+    set.take(&[record("s3:ObjectCreated:Put", "docs", "a+b%2Fc.txt")])
+        .await
+        .unwrap();
+    let events = set.recorder.events.lock().unwrap();
+    assert_eq!(events[0].0.object.key.as_str(), "a+b%2Fc.txt");
+}
+
 #[track_caller]
 fn rejected(result: Result<(), RawFailure>, wanted: &str) {
     match result {

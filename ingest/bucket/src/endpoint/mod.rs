@@ -1,6 +1,7 @@
 //! The S3 endpoint: HTTP/1.1 over a bucket store.
 
 mod body;
+mod door;
 mod service;
 mod stall;
 
@@ -8,13 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use s3s::S3Result;
-use s3s::config::{S3Config, StaticConfigProvider};
-use s3s::host::{S3Host, VirtualHost};
-use s3s::service::S3ServiceBuilder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,17 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::BucketError;
 use crate::grants::Credential;
-use crate::s3::Backend;
-use crate::s3::access::Keys;
 use crate::store::Bucket;
 
-use service::{Service, Shared};
-use stall::Stall;
-
-/// XML in requests: the largest is a complete-multipart with 10,000 parts and their checksums.
-pub(crate) const LARGEST_XML: usize = 4 * 1024 * 1024;
-/// A file in a POST form, which `s3s` holds in memory.
-const LARGEST_FORM_FILE: u64 = 16 * 1024 * 1024;
+pub use door::Door;
+pub(crate) use door::LARGEST_XML;
 
 /// How the endpoint listens.
 #[derive(Debug, Clone)]
@@ -114,18 +102,13 @@ pub async fn serve_on(
     settings: EndpointSettings,
     stop: CancellationToken,
 ) -> Result<Endpoint, BucketError> {
-    if settings.credentials.is_empty() {
-        return Err(BucketError::Setting {
-            name: "credentials",
-            reason: "nobody could use the endpoint",
-        });
-    }
     if settings.max_connections == 0 {
         return Err(BucketError::Setting {
             name: "max_connections",
             reason: "must not be 0",
         });
     }
+    let door = Door::new(bucket, &settings)?;
     let failed = |source| BucketError::Listen {
         address: settings.listen,
         source,
@@ -134,44 +117,16 @@ pub async fn serve_on(
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "s3 endpoint listens beyond loopback without TLS");
     }
-    let keys = Keys::new(settings.credentials.clone());
-    let mut builder = S3ServiceBuilder::new(Backend {
-        bucket,
-        region: settings.region.clone(),
-    });
-    builder.set_auth(keys.clone());
-    builder.set_access(keys);
-    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits()))));
-    if let Some(domain) = &settings.domain {
-        builder.set_host(Domain(format!(".{}", domain.to_ascii_lowercase())));
-    }
-    let service = Shared(Arc::new(Service::new(builder.build(), settings.body_timeout)));
     Ok(Endpoint {
         address,
-        task: tokio::spawn(accept(listener, service, settings, stop)),
+        task: tokio::spawn(accept(listener, door, settings, stop)),
     })
 }
 
-fn limits() -> S3Config {
-    let mut limits = S3Config::default();
-    limits.xml_max_body_size = LARGEST_XML;
-    limits.post_object_max_file_size = LARGEST_FORM_FILE;
-    limits.form_max_field_size = 64 * 1024;
-    limits.form_max_fields_size = 256 * 1024;
-    limits.form_max_parts = 100;
-    limits
-}
-
-async fn accept(listener: TcpListener, service: Shared, settings: EndpointSettings, stop: CancellationToken) {
+async fn accept(listener: TcpListener, door: Door, settings: EndpointSettings, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_header_size(32 * 1024)
-        .max_buf_size(256 * 1024)
-        .keep_alive(true);
     loop {
         let accepted = async {
             let permit = Arc::clone(&room).acquire_owned().await.ok();
@@ -193,8 +148,7 @@ async fn accept(listener: TcpListener, service: Shared, settings: EndpointSettin
         };
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let io = TokioIo::new(Stall::new(stream, settings.body_timeout));
-        let connection = graceful.watch(http.serve_connection(io, service.clone()));
+        let connection = graceful.watch(door.connection(stream));
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
@@ -210,17 +164,4 @@ async fn accept(listener: TcpListener, service: Shared, settings: EndpointSettin
         );
     }
     connections.shutdown().await;
-}
-
-/// Buckets as sub-domains. Any other host means the bucket is in the path.
-struct Domain(String);
-
-impl S3Host for Domain {
-    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        match name.to_ascii_lowercase().strip_suffix(&self.0) {
-            Some(bucket) if !bucket.is_empty() => Ok(VirtualHost::new(&self.0[1..]).with_bucket(bucket.to_owned())),
-            _ => Ok(VirtualHost::new(name)),
-        }
-    }
 }

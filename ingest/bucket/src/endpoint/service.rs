@@ -53,17 +53,13 @@ impl Service {
         let begun = Instant::now();
         let operation = OperationName::default();
         let request_id = format!("{:016X}", rand::random::<u64>());
-        let form = request.method() == Method::POST
-            && request
-                .headers()
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
+        let form = request.method() == Method::POST && request.headers().get(CONTENT_TYPE).is_some_and(is_form);
         let _turn = if form { self.forms.acquire().await.ok() } else { None };
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(operation.clone());
         // Who asks first whether to send at all does not send for nothing.
         let sends_anyway = !parts.headers.contains_key(EXPECT);
-        let (body, rest) = Guarded::new(body, &parts.headers, self.body_timeout);
+        let (body, rest) = Guarded::new(body, &parts.headers, form, self.body_timeout);
         let body = Body::http_body_unsync(body);
         let called = AssertUnwindSafe(self.s3.call(Request::from_parts(parts, body)))
             .catch_unwind()
@@ -94,6 +90,14 @@ impl Service {
         tracing::debug!(operation, status, request_id, elapsed = ?begun.elapsed(), "s3 request");
         response
     }
+}
+
+/// As `s3s` sees it: whatever the case of the letters.
+fn is_form(kind: &HeaderValue) -> bool {
+    const FORM: &[u8] = b"multipart/form-data";
+    kind.as_bytes()
+        .get(..FORM.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(FORM))
 }
 
 /// What `s3s` does not get right.

@@ -8,12 +8,16 @@ pub(crate) mod objects;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cofferdam_schemas::{Timestamp, VersionId};
 use rusqlite::Transaction;
 use rusqlite::types::Type;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::error::Refusal;
+use crate::landing::LandingKeys;
 
 /// Makes the tables.
 pub(crate) fn migrate(tx: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -38,10 +42,22 @@ pub(crate) struct Change<'a> {
     pub(crate) now: Timestamp,
     /// Whether the bucket of the change writes ledger rows.
     pub(crate) landing: bool,
+    /// Which keys that bucket takes.
+    pub(crate) keys: Option<Arc<dyn LandingKeys>>,
     /// Files that no row speaks of any more.
     pub(crate) released: Vec<String>,
     /// Whether ledger rows were added.
     pub(crate) recorded: bool,
+}
+
+impl Change<'_> {
+    /// Whether an object may be written under this key.
+    pub(crate) fn takes(&self, key: &str) -> Result<(), Refusal> {
+        match &self.keys {
+            Some(keys) => keys.check(key).map_err(|reason| Refusal::NotTaken { reason }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Headers that are stored with an object and given back as they are.

@@ -65,6 +65,7 @@ pub(crate) fn create(
     attached: &Attached,
 ) -> Result<String, Stop> {
     let bucket = buckets::find(change.tx, bucket)?.ok_or(Refusal::NoSuchBucket)?;
+    change.takes(key)?;
     let token = random_name();
     let Attached { headers, user, tags } = attached;
     change
@@ -179,6 +180,32 @@ pub(crate) fn drop_upload(change: &mut Change<'_>, upload: i64) -> rusqlite::Res
         .prepare_cached("DELETE FROM uploads WHERE id = ?1")?
         .execute([upload])
         .map(drop)
+}
+
+/// Uploads that neither began nor got a part since `before`, after an id.
+pub(crate) fn abandoned(
+    connection: &Connection,
+    before: Timestamp,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM uploads u WHERE id > ?2 AND created_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM upload_parts p WHERE p.upload = u.id AND p.modified >= ?1) ORDER BY id LIMIT ?3",
+        )?
+        .query_map(params![before.unix_millis(), after, limit], |row| row.get(0))?
+        .collect()
+}
+
+/// Gives up an upload if it is still abandoned; tells whether it was.
+pub(crate) fn expire(change: &mut Change<'_>, upload: i64, before: Timestamp) -> rusqlite::Result<bool> {
+    // Its id may be another upload's by now, or a part may have come.
+    let still = abandoned(change.tx, before, upload - 1, 1)?.first() == Some(&upload);
+    if still {
+        drop_upload(change, upload)?;
+    }
+    Ok(still)
 }
 
 /// A part as the client names it when it completes an upload.

@@ -89,6 +89,7 @@ pub(crate) struct Put {
 /// Writes a version and, in a landing bucket, its ledger row.
 pub(crate) fn put(change: &mut Change<'_>, mut new: NewVersion) -> Result<Put, Stop> {
     let bucket = buckets::find(change.tx, &new.bucket)?.ok_or(Refusal::NoSuchBucket)?;
+    change.takes(&new.key)?;
     let current = objects::row(change.tx, &bucket, &new.key, &Which::Latest)?;
     new.conditions.check(current.as_ref())?;
     let plain = bucket.versioning != Versioning::Enabled;

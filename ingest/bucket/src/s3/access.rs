@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto;
@@ -15,7 +16,7 @@ use s3s::path::S3Path;
 use s3s::{S3Request, S3Result, s3_error};
 use secrecy::ExposeSecret as _;
 
-use super::{OWNER, checked_key, copy};
+use super::{OWNER, checked_key, copy, signed};
 use crate::endpoint::LARGEST_XML;
 use crate::grants::{Credential, Rules};
 use crate::presign::LONGEST;
@@ -145,6 +146,10 @@ impl S3Access for Keys {
             .get(&key)
             .map(|(_, rules)| Arc::clone(rules))
             .ok_or_else(denied)?;
+        // A form is signed by its policy, which names its fields; headers mean nothing in it.
+        if name != "PostObject" {
+            signed::covers(context.headers(), context.uri().query().unwrap_or_default())?;
+        }
         let (bucket, object) = match context.s3_path() {
             S3Path::Root => ("", ""),
             S3Path::Bucket { bucket } => (&**bucket, ""),
@@ -211,6 +216,15 @@ impl S3Access for Keys {
         }
         refuse_acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
         refuse_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))
+    }
+
+    async fn post_object(&self, request: &mut S3Request<dto::PostObjectInput>) -> S3Result<()> {
+        // `s3s` reads it only once the object is stored, and then says that the request failed.
+        let redirect = request.input.success_action_redirect.as_deref();
+        if redirect.is_some_and(|to| to.chars().any(char::is_control) || url::Url::parse(to).is_err()) {
+            return Err(s3_error!(InvalidArgument, "success_action_redirect is not a URL."));
+        }
+        Ok(())
     }
 
     async fn delete_objects(&self, request: &mut S3Request<dto::DeleteObjectsInput>) -> S3Result<()> {
@@ -319,8 +333,8 @@ fn refuse_parameters(operation: &str, query: &str) -> S3Result<()> {
         "ListBuckets" => &["max-buckets", "continuation-token", "prefix", "bucket-region"],
         _ => &[""],
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in signed::parameters(query) {
+        let name = name.as_ref();
         let signature = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));
         let old_signature = matches!(name, "AWSAccessKeyId" | "Signature" | "Expires");
         if name.eq_ignore_ascii_case("x-amz-expires")
@@ -339,6 +353,12 @@ fn refuse_parameters(operation: &str, query: &str) -> S3Result<()> {
             return Err(s3_error!(
                 AuthorizationQueryParametersError,
                 "Expires must be less than a week ahead"
+            ));
+        }
+        if name.starts_with("response-") && HeaderValue::from_str(&value).is_err() {
+            return Err(s3_error!(
+                InvalidArgument,
+                "{name} has characters that a header cannot have."
             ));
         }
         let takes =
@@ -363,6 +383,11 @@ mod tests {
             ("PutObject", "partNumber=1"),
             ("GetObject", "encryption"),
             ("ListObjects", "replicationMetrics"),
+            ("DeleteObject", "%6cegal-hold"),
+            ("GetObject", "X-Amz-Expires=%39999999"),
+            ("GetObject", "response-content-type=a%0d%0ab"),
+            ("ListObjectsV2", "%45xpires=99999999999"),
+            ("ListObjectsV2", "X-Amz-E%78pires=9999999"),
         ] {
             assert!(refuse_parameters(operation, query).is_err(), "{operation} {query}");
         }

@@ -78,6 +78,7 @@ pub(crate) fn refused(refusal: Refusal) -> S3Error {
             InvalidRequest,
             "The parts have {size} bytes in all, not the size you specified."
         ),
+        Refusal::NotTaken { reason } => s3_error!(InvalidRequest, "{reason}"),
         Refusal::Invalid { reason } => s3_error!(InvalidArgument, "{reason}"),
     }
 }

@@ -13,6 +13,7 @@ mod list;
 mod multipart;
 mod read;
 mod receive;
+mod signed;
 mod write;
 
 use async_trait::async_trait;

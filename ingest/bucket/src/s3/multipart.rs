@@ -125,6 +125,7 @@ impl Backend {
         }))
     }
 
+    /// The upload a request speaks of.
     pub(super) async fn upload(&self, bucket: &str, key: &str, token: &str) -> S3Result<UploadRow> {
         let (bucket, key, token) = (bucket.to_owned(), key.to_owned(), token.to_owned());
         self.bucket

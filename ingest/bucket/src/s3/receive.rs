@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use hyper::header::{HeaderName, HeaderValue};
 use s3s::dto::StreamingBlob;
 use s3s::{S3Result, TrailingHeaders, s3_error};
 
@@ -97,13 +98,28 @@ macro_rules! headers {
                 .expires
                 .take()
                 .map(|at| time::OffsetDateTime::from(at).unix_timestamp()),
-        })
+        })?
     };
 }
 pub(crate) use headers;
 
-/// `aws-chunked` describes the request, not the object.
-pub(crate) fn stored_headers(mut headers: Headers) -> Headers {
+/// `aws-chunked` describes the request, not the object. A form can bring text that no header can hold: the object could never be read again.
+pub(crate) fn stored_headers(mut headers: Headers) -> S3Result<Headers> {
+    let texts = [
+        ("Content-Type", &headers.content_type),
+        ("Content-Encoding", &headers.content_encoding),
+        ("Content-Language", &headers.content_language),
+        ("Content-Disposition", &headers.content_disposition),
+        ("Cache-Control", &headers.cache_control),
+    ];
+    for (name, text) in texts {
+        if text.as_deref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
+            return Err(s3_error!(
+                InvalidArgument,
+                "{name} has characters that a header cannot have."
+            ));
+        }
+    }
     headers.content_encoding = headers.content_encoding.and_then(|encoding| {
         let rest: Vec<&str> = encoding
             .split(',')
@@ -112,7 +128,7 @@ pub(crate) fn stored_headers(mut headers: Headers) -> Headers {
             .collect();
         (!rest.is_empty()).then(|| rest.join(","))
     });
-    headers
+    Ok(headers)
 }
 
 /// User metadata with names in lower case, within its limit.
@@ -122,6 +138,14 @@ pub(crate) fn metadata(given: Option<s3s::dto::Metadata>) -> S3Result<BTreeMap<S
         .into_iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value))
         .collect();
+    // The names become those of headers again.
+    let odd = |name: &&String| HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes()).is_err();
+    if let Some(name) = user.keys().find(odd) {
+        return Err(s3_error!(
+            InvalidArgument,
+            "The metadata name {name:?} cannot be that of a header."
+        ));
+    }
     let size: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > MOST_METADATA {
         return Err(s3_error!(
@@ -161,6 +185,9 @@ pub(crate) fn check_tags(tags: Tags) -> S3Result<Tags> {
                 "A tag's key takes 1 to 128 characters, its value at most 256."
             ));
         }
+        if name.chars().chain(value.chars()).any(char::is_control) {
+            return Err(s3_error!(InvalidTag, "A tag cannot have control characters."));
+        }
         if !seen.insert(name) {
             return Err(s3_error!(InvalidTag, "Cannot provide multiple tags with the same key"));
         }
@@ -186,6 +213,7 @@ mod tests {
         assert!(tags(None).unwrap().is_empty());
         assert!(tags(Some("a=1&a=2")).is_err());
         assert!(tags(Some("=1")).is_err());
+        assert!(tags(Some("a=%00")).is_err());
     }
 
     #[test]
@@ -195,6 +223,7 @@ mod tests {
                 content_encoding: Some(encoding.into()),
                 ..Headers::default()
             })
+            .unwrap()
             .content_encoding
         };
         assert_eq!(stored("aws-chunked"), None);

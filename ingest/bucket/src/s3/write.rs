@@ -1,5 +1,6 @@
 //! PutObject, POST object, DeleteObject, DeleteObjects, object tags.
 
+use hyper::header::HeaderValue;
 use s3s::dto::{
     ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectTaggingInput, DeleteObjectTaggingOutput,
     DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, GetObjectTaggingInput, GetObjectTaggingOutput,
@@ -73,6 +74,7 @@ impl Backend {
 
     /// Says no early to what the commit would refuse anyway, before gigabytes are sent for nothing. The commit checks again.
     pub(super) async fn check_before(&self, bucket: &str, key: &str, conditions: &Conditions) -> S3Result<()> {
+        self.bucket.takes(bucket, key).map_err(errors::refuse)?;
         let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
         let look = self.bucket.look(move |connection| {
             let found = crate::index::buckets::find(connection, &bucket)?.ok_or(crate::error::Refusal::NoSuchBucket)?;
@@ -92,6 +94,14 @@ impl Backend {
                 NotImplemented,
                 "Deleting on condition of time, size or MFA is not implemented."
             ));
+        }
+        // The answer names the version in a header.
+        if input
+            .version_id
+            .as_deref()
+            .is_some_and(|version| HeaderValue::from_str(version).is_err())
+        {
+            return Err(s3_error!(InvalidArgument, "Invalid version id specified"));
         }
         let conditions = conditions::of_write(input.if_match, None)?;
         let (bucket, key, version) = (input.bucket.clone(), input.key, input.version_id);

@@ -4,7 +4,10 @@
 mod access;
 mod checksums;
 mod conditions;
+mod expiry;
 mod faults;
+mod hostile;
+mod landing;
 mod ledger;
 mod listing;
 mod multipart;

@@ -8,6 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use base64::Engine as _;
 use bytes::Bytes;
 use cofferdam_bucket::{Bucket, BucketSettings, Credential, Endpoint, EndpointSettings, Grants};
 use cofferdam_schemas::{BucketName, ObjectKey, TenantName};
@@ -54,20 +55,24 @@ pub struct Setup {
 }
 
 pub async fn open(dir: &tempfile::TempDir) -> Bucket {
-    let settings = BucketSettings {
+    Bucket::open(settings(dir)).await.unwrap()
+}
+
+pub fn settings(dir: &tempfile::TempDir) -> BucketSettings {
+    BucketSettings {
         data_dir: dir.path().to_owned(),
         inline_limit: 65_536,
         region: REGION.to_owned(),
-        landing: vec![bucket_name("inbox")],
+        landing: vec![bucket_name("inbox").into()],
         clock: Arc::new(SystemClock),
-    };
-    Bucket::open(settings).await.unwrap()
+    }
 }
 
 pub fn credentials() -> Vec<Credential> {
     let tenant = Grants::Tenant {
         tenant: TenantName::new("acme").unwrap(),
         landing: vec![bucket_name("inbox")],
+        shared: vec![bucket_name("shared")],
         vault: bucket_name("vault"),
         results: bucket_name("results"),
         outbox: bucket_name("outbox"),
@@ -87,8 +92,13 @@ impl Setup {
     }
 
     pub async fn with(settings: EndpointSettings) -> Self {
+        Self::over(settings, |bucket| bucket).await
+    }
+
+    /// Over a store that is opened differently.
+    pub async fn over(settings: EndpointSettings, change: impl FnOnce(BucketSettings) -> BucketSettings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        let bucket = open(&dir).await;
+        let bucket = Bucket::open(change(self::settings(&dir))).await.unwrap();
         for name in ["inbox", "plain", "vault", "results", "outbox"] {
             bucket.create_bucket(&bucket_name(name)).await.unwrap();
         }
@@ -238,6 +248,16 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The message of an error.
+    pub fn message(&self) -> String {
+        let text = self.text();
+        let message = text
+            .split_once("<Message>")
+            .and_then(|(_, rest)| rest.split_once("</Message>"));
+        let unescaped = |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+        message.map(|(message, _)| unescaped(message)).unwrap_or_default()
+    }
+
     /// The code of an error.
     pub fn code(&self) -> String {
         let text = self.text();
@@ -330,6 +350,54 @@ impl Raw {
         }
         let signed = self.sign(method, target, &headers, &hex_sha256(body));
         self.exchange(method, &[signed.head.as_bytes(), body]).await
+    }
+
+    /// Sends a browser's form: a policy signed for these very fields, and a file.
+    pub async fn form(&self, bucket: &str, fields: &[(&str, &str)], file: &[u8]) -> Answer {
+        let parts = self.form_parts(bucket, "multipart/form-data; boundary=B", fields, file);
+        self.exchange("POST", &[&parts]).await
+    }
+
+    pub fn form_parts(&self, bucket: &str, kind: &str, fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
+        let now = time::OffsetDateTime::now_utc();
+        let date = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+        let stamp = format!("{date}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+        let credential = format!("{}/{date}/{REGION}/s3/aws4_request", self.key.0);
+        let mut all: Vec<(String, String)> = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        all.extend([
+            ("x-amz-algorithm".to_owned(), "AWS4-HMAC-SHA256".to_owned()),
+            ("x-amz-credential".to_owned(), credential),
+            ("x-amz-date".to_owned(), stamp),
+        ]);
+        let mut conditions: Vec<serde_json::Value> = all
+            .iter()
+            .map(|(n, v)| serde_json::json!(["eq", format!("${n}"), v]))
+            .collect();
+        conditions.push(serde_json::json!({"bucket": bucket}));
+        let policy = serde_json::json!({"expiration": "2099-01-01T00:00:00Z", "conditions": conditions}).to_string();
+        let policy = base64::engine::general_purpose::STANDARD.encode(policy);
+        let mut key = hmac(format!("AWS4{}", self.key.1).as_bytes(), date.as_bytes());
+        for part in [REGION, "s3", "aws4_request"] {
+            key = hmac(&key, part.as_bytes());
+        }
+        let signature = hex::encode(hmac(&key, policy.as_bytes()));
+        all.extend([("policy".to_owned(), policy), ("x-amz-signature".to_owned(), signature)]);
+        let mut body = Vec::new();
+        for (name, value) in all {
+            let part = format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let part =
+            "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\r\n";
+        body.extend_from_slice(part.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--B--\r\n");
+        let head = format!(
+            "POST /{bucket} HTTP/1.1\r\nhost: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        [head.as_bytes(), &body].concat()
     }
 
     /// Sends bytes as they are and reads one answer.
