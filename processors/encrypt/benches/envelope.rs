@@ -14,7 +14,7 @@
 //! * how signed: `each`, `batch64` (64 objects under one signature), `at-once-each` and `at-once-batch` (16 tasks seal at the same time; the batch signer gathers what it gets); only where
 //!   objects are small enough for it to matter;
 //! * the document's size: `1KiB` to `1GiB`;
-//! * what was measured: `wall`, `cpu` (GB/s by the clock, and by processor time of the thread or, on all cores, of the process), `rate` (objects a second and core, by processor time).
+//! * what was measured: `memory` (what sealing took above what was there, MB), `wall`, `cpu` (GB/s by the clock, and by processor time of the thread or, on all cores, of the process), `rate` (objects a second and core, by processor time).
 //!
 //! After them come ratios (`times`): `scale.…` is all cores against one by the clock, `provider.…` aws-lc against rust-crypto. Every figure is the median of several rounds; the rounds of what is
 //! compared take turns, so that a noisy neighbour hits all of them. `--peer` names a program (see `tests/peers`) that prints lines of the same form, which are passed through.
@@ -199,6 +199,41 @@ impl World {
     }
 }
 
+/// A line of this process's memory as the kernel tells it, in bytes.
+fn memory(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let found = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+    found
+        .trim_start_matches(':')
+        .trim_end_matches("kB")
+        .trim()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+/// How much memory sealing a document takes that is never in memory as a whole, above what was there before.
+fn bounded(settings: &Settings, kind: ProviderKind, world: &World) {
+    let size: u64 = if settings.quick { 1 << 30 } else { 10 << 30 };
+    let name = format!("seal.{kind}.cores.{}GiB.memory", size >> 30);
+    if settings.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+        return;
+    }
+    let piece = vec![7; settings.piece];
+    // 5: the highest mark begins anew.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = memory("VmRSS");
+    let mut sealer = Sealer::new(world.provider.as_ref(), &world.request, world.signer.as_ref()).unwrap();
+    let mut out = Vec::new();
+    for _ in 0..size / piece.len() as u64 {
+        out.clear();
+        sealer.update_into(&piece, &mut out).unwrap();
+        black_box(&out);
+    }
+    black_box(block_on(sealer.finish(world.signer.as_ref())).unwrap());
+    println!("{name} {:.1} MB", memory("VmHWM").saturating_sub(before) as f64 / 1e6);
+}
+
 /// Processor time so far, of this thread or of the process.
 fn cpu(process: bool) -> Duration {
     let clock = if process {
@@ -304,6 +339,9 @@ fn main() {
         .enable_time()
         .build()
         .unwrap();
+    for (kind, world) in &worlds {
+        bounded(&settings, *kind, world);
+    }
     let mut figures = BTreeMap::new();
     for &size in sizes {
         let plaintext: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();

@@ -299,7 +299,7 @@ impl Encrypt {
             payload: Vec::new(),
         };
         let Gathering { sealing, payload } = pump(stream, gathering, None).await.map_err(not_sealed)?;
-        let (sealer, sha256) = complete(job, sealing)?;
+        let (sealer, sha256) = complete(job, sealing).map_err(|error| *error)?;
         let sealed = sealer.finish_any(signer).await.map_err(cannot_seal)?;
         let body = Bytes::from([sealed.head, payload, sealed.tail].concat());
         let options = PutOptions {
@@ -326,7 +326,7 @@ impl Encrypt {
         signer: &dyn crypto::Signer,
     ) -> Result<(Bytes, [u8; 32]), ProcessError> {
         let sealing = pump(stream, stage, Some(upload)).await.map_err(not_sealed)?;
-        let (sealer, sha256) = complete(job, sealing)?;
+        let (sealer, sha256) = complete(job, sealing).map_err(|error| *error)?;
         let sealed = sealer.finish(signer).await.map_err(cannot_seal)?;
         upload.write(sealed.tail.into()).await.map_err(in_vault)?;
         Ok((sealed.head.into(), sha256))
@@ -456,16 +456,16 @@ fn not_sealed(error: PumpError<SealError>) -> ProcessError {
 }
 
 /// Whether all of the document went through, and as what the store announced it. Gives its SHA-256.
-fn complete(job: &Job, sealing: Sealing) -> Result<(Sealer, [u8; 32]), ProcessError> {
+fn complete(job: &Job, sealing: Sealing) -> Result<(Sealer, [u8; 32]), Box<ProcessError>> {
     let Sealing { sealer, sums, size } = sealing;
     if size != job.object.size {
         // The store said another size a moment ago: a broken transfer, which may be whole the next time.
         let source = ObjectError::unavailable(format!("transfer ended after {size} of {} bytes", job.object.size));
-        return Err(ProcessError::Document(source));
+        return Err(Box::new(ProcessError::Document(source)));
     }
     let sha256 = sums
         .finish(&job.object.checksums)
-        .map_err(|reason| corrupt(job, reason))?;
+        .map_err(|reason| Box::new(corrupt(job, reason)))?;
     Ok((sealer, sha256))
 }
 

@@ -1,4 +1,7 @@
 //! Who signs what this processor seals.
+//!
+//! Batches are the default because of what the bench says (`at-once-…`: 16 documents of 1 KiB in hand on two cores, objects a second and core): 740 with a signature each and 2,200 in batches
+//! with rust-crypto, 750 and 2,900 with aws-lc. Nobody who comes alone waits for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

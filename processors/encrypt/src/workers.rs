@@ -103,6 +103,8 @@ mod tests {
                 scope.spawn(|| {
                     Workers::Cores.run(SHARED_FROM, |shared| {
                         let note = || {
+                            // A thread of the pool, not of a runtime.
+                            #[allow(clippy::disallowed_methods)]
                             std::thread::sleep(std::time::Duration::from_millis(1));
                             seen.lock().unwrap().insert(std::thread::current().id());
                         };
