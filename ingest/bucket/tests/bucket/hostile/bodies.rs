@@ -132,7 +132,7 @@ async fn chunks_that_are_no_chunks() {
             format!("FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n{crc}\r\n\r\n").into(),
         ),
         (UNSIGNED, format!("{long}\r\nhello\r\n0\r\n{crc}\r\n\r\n").into()),
-        (UNSIGNED, format!("5\r\nhello\r\n0\r\nno colon\r\n\r\n").into()),
+        (UNSIGNED, b"5\r\nhello\r\n0\r\nno colon\r\n\r\n".to_vec()),
         (
             UNSIGNED,
             format!("5\r\nhello\r\n0\r\n{crc}\r\n\r\n5\r\nhello\r\n").into(),
