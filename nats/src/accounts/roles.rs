@@ -140,8 +140,10 @@ pub fn roles(facts: RoleFacts<'_>) -> Vec<RoleNeeds> {
         RoleNeeds::new("provisioner").publishes(["$JS.API.>"]),
         RoleNeeds::new("ingest")
             .publishes(["evt.v1.>", "cmd.v1.>"])
-            .works(RAW, NORMALISE)
-            .answers("cmdin.v1.>"),
+            .works(RAW, NORMALISE),
+        // What tenants write arrives here as they wrote it, and the client ends a connection on which it reads a header
+        // or subject that is no text. So it has one of its own: work in hand does not depend on it.
+        RoleNeeds::new("gateway").publishes(["cmd.v1.>"]).answers("cmdin.v1.>"),
         // Both kinds of JOIN messages; looks for the spilled state and for a `done` that is already there.
         RoleNeeds::new("join")
             .publishes(["join.v1.state.*.*", "join.v1.done.*.*"])
