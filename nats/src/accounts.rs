@@ -139,7 +139,7 @@ impl Accounts {
         })
     }
 
-    /// The credentials of a role: `provisioner`, `ingest`, `join`, `sink`, `query`, `dlq`, `operator`, or a
+    /// The credentials of a role: `provisioner`, `ingest`, `gateway`, `join`, `sink`, `query`, `dlq`, `trim`, `operator`, or a
     /// processor's or verb's name.
     pub fn login(&self, role: &str) -> Option<Credentials> {
         let (needs, password) = self.roles.iter().find(|(needs, _)| needs.role == role)?;

@@ -6,6 +6,7 @@
 //! * [`worker`]: the one shell that pulls, keeps alive, settles and dead-letters. Processors, sinks and the normaliser
 //!   run in it.
 //! * [`dlq`]: looking at dead letters and replaying them.
+//! * [`trim`]: removing what nobody needs any more.
 //! * [`server`] and [`accounts`]: the supervised child server and who may do what on it.
 //!
 //! Nothing outside this crate names a stream, a subject or a consumer, and nothing outside [`worker`] acknowledges a
@@ -20,15 +21,18 @@ pub mod accounts;
 mod bus;
 pub mod dlq;
 mod error;
+mod finality;
 pub mod metrics;
 mod provision;
 pub mod server;
 pub mod subject;
 pub mod topology;
 mod trace;
+pub mod trim;
 pub mod worker;
 
 pub use bus::{Bus, DonePublished, JoinRecord, Login, Need, Published, StateWritten};
 pub use error::{Drift, NatsError, PublishError};
+pub use finality::{Finality, FinalityError};
 pub use provision::{Report, check, provision};
 pub use topology::{Topology, TopologySettings};

@@ -48,6 +48,14 @@ pub const DLQ_DEPTH: &str = "cofferdam_dlq_depth";
 /// Age of the oldest of them.
 pub const DLQ_OLDEST_AGE: &str = "cofferdam_dlq_oldest_age_seconds";
 
+/// Messages the trimmer removed, by `stream`.
+pub const TRIMMED: &str = "cofferdam_trimmed_messages_total";
+/// How full a stream is, by `stream`: at 1 it refuses messages.
+pub const STREAM_FILL: &str = "cofferdam_stream_fill_ratio";
+/// 1 while something keeps a stream above the trimmer's mark, by `stream` and `by` (a consumer, or `settling`,
+/// `uncopied`, `young`, `dead-letter`, `replay`).
+pub const TRIM_HELD: &str = "cofferdam_trim_held";
+
 /// Bounds of duration histograms in seconds: 5 ms to 300 s.
 const SECONDS: [f64; 15] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
@@ -71,6 +79,9 @@ pub(crate) struct Metrics {
     oldest_age: Gauge<f64>,
     dlq_depth: Gauge<u64>,
     dlq_oldest_age: Gauge<f64>,
+    trimmed: Counter<u64>,
+    stream_fill: Gauge<f64>,
+    trim_held: Gauge<u64>,
 }
 
 /// The instrument's own name: what the exporter adds is taken off.
@@ -126,7 +137,26 @@ impl Metrics {
             ),
             dlq_depth: gauge(DLQ_DEPTH, "Dead letters waiting for a person."),
             dlq_oldest_age: age(DLQ_OLDEST_AGE, "Age of the oldest dead letter."),
+            trimmed: counter(TRIMMED, "Messages the trimmer removed."),
+            stream_fill: meter
+                .f64_gauge(bare(STREAM_FILL))
+                .with_description("How full a stream is; at 1 it refuses messages.")
+                .build(),
+            trim_held: gauge(TRIM_HELD, "What keeps a stream above the trimmer's mark."),
         }
+    }
+
+    pub(crate) fn trimmed(&self, stream: &'static str, messages: u64) {
+        self.trimmed.add(messages, &[KeyValue::new("stream", stream)]);
+    }
+
+    pub(crate) fn filled(&self, stream: &'static str, share: f64) {
+        self.stream_fill.record(share, &[KeyValue::new("stream", stream)]);
+    }
+
+    pub(crate) fn trim_held(&self, stream: &'static str, by: &str, held: bool) {
+        let labels = [KeyValue::new("stream", stream), KeyValue::new("by", by.to_owned())];
+        self.trim_held.record(u64::from(held), &labels);
     }
 
     pub(crate) fn delivered(&self, consumer: &str, attempt: u64) {
@@ -238,17 +268,12 @@ async fn poll_consumer(bus: &Bus, spec: &ConsumerSpec) -> Result<(), crate::Nats
         None
     } else {
         // The first message behind the floor that one of the filters takes.
-        let filters = match spec.config.filter_subject.as_str() {
-            "" if spec.config.filter_subjects.is_empty() => vec![">".to_owned()],
-            "" => spec.config.filter_subjects.clone(),
-            one => vec![one.to_owned()],
-        };
         let mut oldest = None;
-        for filter in filters {
-            let at = bus
-                .stored_at(spec.stream, info.ack_floor.stream_sequence + 1, &filter)
+        for filter in spec.filters() {
+            let first = bus
+                .first_from(spec.stream, info.ack_floor.stream_sequence + 1, &filter)
                 .await?;
-            oldest = oldest.into_iter().chain(at).min();
+            oldest = oldest.into_iter().chain(first.map(|message| message.time)).min();
         }
         oldest
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cofferdam_ingest::{Final, Finaliser, Finals, FinalsError};
+use cofferdam_nats::{Finality, FinalityError};
 use cofferdam_schemas::{CommandId, CommandResult, Done, FinalState, ObjectId, ObjectState, ResultEvent, TenantName};
 use cofferdam_sinks::{FinalHook, HookError, Store};
 
@@ -29,6 +30,19 @@ impl FinalHook for Closing {
             .on_dead(results)
             .await
             .map_err(|error| HookError::new("parking a ledger row", error))
+    }
+}
+
+/// Answers the joiner's and the trimmer's question from the store.
+pub struct StoreFinality(pub Arc<dyn Store>);
+
+#[async_trait]
+impl Finality for StoreFinality {
+    async fn is_final(&self, tenant: &TenantName, object: &ObjectId) -> Result<bool, FinalityError> {
+        let row = self.0.object(tenant, object).await;
+        let row = row.map_err(|error| FinalityError(Box::new(error)))?;
+        // Not by its state: a version that is deleted while it is open has had no `done`.
+        Ok(row.is_some_and(|row| row.finished_at.is_some()))
     }
 }
 

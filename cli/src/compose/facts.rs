@@ -1,5 +1,6 @@
 //! What follows from configuration and the list of processors: topology, roles, tenants of buckets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -53,7 +54,13 @@ impl Facts {
 
     /// Streams and consumers.
     pub fn topology(&self, plan: &Plan) -> Topology {
+        self.topology_within(plan, BTreeMap::new())
+    }
+
+    /// As [`Self::topology`], with size limits of streams that follow the server's.
+    pub fn topology_within(&self, plan: &Plan, max_bytes: BTreeMap<String, i64>) -> Topology {
         let settings = TopologySettings {
+            max_bytes,
             processors: self.processors.clone(),
             verbs: self.verbs.clone(),
             sinks: sinks(),

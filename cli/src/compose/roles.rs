@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use cofferdam_ingest as ingest;
 use cofferdam_nats::accounts::Accounts;
 use cofferdam_nats::worker::{self, WorkerSettings};
-use cofferdam_nats::{Bus, Login, Need, topology};
+use cofferdam_nats::{Bus, Login, Need, topology, trim};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName};
 use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
@@ -17,7 +17,7 @@ use cofferdam_sinks::Store;
 use cofferdam_sinks::sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
-use super::adapters::Closing;
+use super::adapters::{Closing, StoreFinality};
 use super::facts::{self, Facts};
 use super::stores;
 use super::supervise::Services;
@@ -27,7 +27,16 @@ use crate::http::{self, Check};
 use crate::output::{Exit, Failure};
 use crate::telemetry::Telemetry;
 
-const SERVICES: [&str; 7] = ["provision", "normalise", "gateway", "join", "sink", "query", "dlq"];
+const SERVICES: [&str; 8] = [
+    "provision",
+    "normalise",
+    "gateway",
+    "join",
+    "sink",
+    "query",
+    "dlq",
+    "trim",
+];
 
 /// Runs one service until a signal.
 pub async fn run(global: &Global, args: &Run, processors: Vec<Registration>) -> Result<Exit, Failure> {
@@ -223,7 +232,7 @@ async fn service(
         }
         "gateway" => {
             // The handlers only check bodies here; their work is done where their processor runs.
-            let bus = role.bus("ingest").await?;
+            let bus = role.bus("gateway").await?;
             let deps = role.deps(role.stores().await?, role.store().await?);
             let mut handlers = BTreeMap::new();
             for registration in processors.iter().filter(|registration| !registration.verbs.is_empty()) {
@@ -255,7 +264,7 @@ async fn service(
         }
         "join" => {
             let (bus, clock) = (role.bus("join").await?, role.clock.clone());
-            let own = bus.clone();
+            let own = bus.with_finality(Arc::new(StoreFinality(role.store().await?)));
             services.start(name, move |stop| sinks::run_join(own.clone(), clock.clone(), stop));
             buses.push(bus);
         }
@@ -288,6 +297,14 @@ async fn service(
             let bus = role.bus("dlq").await?;
             let own = bus.clone();
             services.start(name, move |stop| worker::run_dlq_writer(own.clone(), stop));
+            buses.push(bus);
+        }
+        "trim" => {
+            let (bus, topology) = (role.bus("trim").await?, role.facts.topology(plan));
+            let own = bus.with_finality(Arc::new(StoreFinality(role.store().await?)));
+            services.start(name, move |stop| {
+                trim::run_trim(own.clone(), topology.clone(), trim::TrimSettings::default(), stop)
+            });
             buses.push(bus);
         }
         _ => {

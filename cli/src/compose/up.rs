@@ -12,7 +12,7 @@ use cofferdam_ingest as ingest;
 use cofferdam_nats::accounts::Accounts;
 use cofferdam_nats::server::{self, Preferred, ServerSettings, SyncMode};
 use cofferdam_nats::worker::{self, WorkerSettings};
-use cofferdam_nats::{Bus, Login, Need, topology};
+use cofferdam_nats::{Bus, Login, Need, topology, trim};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName, SourceName};
 use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
@@ -21,7 +21,7 @@ use cofferdam_sinks::Store;
 use cofferdam_sinks::sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
-use super::adapters::{Closing, StoreFinals};
+use super::adapters::{Closing, StoreFinality, StoreFinals};
 use super::facts::{self, Facts};
 use super::supervise::Services;
 use super::{banner, stores};
@@ -154,7 +154,8 @@ async fn instance(
         }
     };
     let provisioner = connect("provisioner".to_owned()).await?;
-    let report = cofferdam_nats::provision(&provisioner, &facts.topology(plan)).await?;
+    let topology = facts.topology_within(plan, topology::StreamLimits::within(server.max_store()));
+    let report = cofferdam_nats::provision(&provisioner, &topology).await?;
     tracing::info!(
         created = report.created.len(),
         updated = report.updated.len(),
@@ -165,7 +166,7 @@ async fn instance(
     }
     server.flush_definitions().await?;
     let mut buses = BTreeMap::new();
-    for role in ["ingest", "join", "sink", "query", "dlq"]
+    for role in ["ingest", "gateway", "join", "sink", "query", "dlq", "trim"]
         .map(str::to_owned)
         .into_iter()
         .chain(facts.processors.iter().chain(&facts.verbs).map(ToString::to_string))
@@ -396,7 +397,7 @@ async fn instance(
             clock.clone(),
             settings,
         );
-        let (bus, gateway) = (bus("ingest")?, Arc::new(gateway));
+        let (bus, gateway) = (bus("gateway")?, Arc::new(gateway));
         services.start("gateway", move |stop| {
             ingest::run_gateway(bus.clone(), gateway.clone(), stop)
         });
@@ -404,7 +405,8 @@ async fn instance(
 
     // Results.
     {
-        let (bus, clock) = (bus("join")?, clock.clone());
+        let finality = Arc::new(StoreFinality(store.clone()));
+        let (bus, clock) = (bus("join")?.with_finality(finality), clock.clone());
         services.start("join", move |stop| sinks::run_join(bus.clone(), clock.clone(), stop));
     }
     {
@@ -425,7 +427,14 @@ async fn instance(
         services.start("dlq", move |stop| worker::run_dlq_writer(bus.clone(), stop));
     }
     {
-        let (bus, topology) = (provisioner.clone(), facts.topology(plan));
+        let finality = Arc::new(StoreFinality(store.clone()));
+        let (bus, topology) = (bus("trim")?.with_finality(finality), topology.clone());
+        services.start("trim", move |stop| {
+            trim::run_trim(bus.clone(), topology.clone(), trim::TrimSettings::default(), stop)
+        });
+    }
+    {
+        let (bus, topology) = (provisioner.clone(), topology);
         services.start("consumer-metrics", move |stop| {
             let poll =
                 cofferdam_nats::metrics::poll_consumers(bus.clone(), topology.clone(), Duration::from_secs(5), stop);

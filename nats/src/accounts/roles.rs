@@ -6,6 +6,7 @@ use crate::topology::{
     ADV, CMD, DLQ, DLQ_WRITER, EVT, JOB, JOIN, JOINER, NORMALISE, RAW, RES, command_consumer, processor_consumer,
     sink_done_consumer, sink_events_consumer, sink_results_consumer,
 };
+use crate::trim::STREAMS;
 
 pub(super) const OPERATOR: &str = "operator";
 
@@ -23,6 +24,10 @@ pub struct RoleNeeds {
     pub consumers: Vec<(String, String)>,
     /// Streams it reads single messages of, by sequence or by last of a subject, and whose state it may see.
     pub reads: Vec<String>,
+    /// Consumers whose state it may see, as (stream, consumer or `*`).
+    pub watches: Vec<(String, String)>,
+    /// Streams it removes messages from, and reads single messages of.
+    pub trims: Vec<String>,
     /// Whether it answers requests: one reply to each request that reaches it.
     pub responds: bool,
 }
@@ -36,6 +41,8 @@ impl RoleNeeds {
             subscribe: Vec::new(),
             consumers: Vec::new(),
             reads: Vec::new(),
+            watches: Vec::new(),
+            trims: Vec::new(),
             responds: false,
         }
     }
@@ -61,6 +68,16 @@ impl RoleNeeds {
         self
     }
 
+    fn watches(mut self, stream: &str, consumer: &str) -> Self {
+        self.watches.push((stream.to_owned(), consumer.to_owned()));
+        self
+    }
+
+    fn trims(mut self, stream: &str) -> Self {
+        self.trims.push(stream.to_owned());
+        self.watches(stream, "*")
+    }
+
     /// Every subject it may publish to, the JetStream API's included.
     pub fn may_publish(&self) -> Vec<String> {
         let mut subjects = self.publish.clone();
@@ -78,6 +95,14 @@ impl RoleNeeds {
             subjects.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
             subjects.push(format!("$JS.API.DIRECT.GET.{stream}"));
             subjects.push(format!("$JS.API.DIRECT.GET.{stream}.>"));
+        }
+        for (stream, consumer) in &self.watches {
+            subjects.push(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"));
+        }
+        for stream in &self.trims {
+            subjects.push(format!("$JS.API.STREAM.INFO.{stream}"));
+            subjects.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
+            subjects.push(format!("$JS.API.STREAM.PURGE.{stream}"));
         }
         subjects
     }
@@ -115,8 +140,10 @@ pub fn roles(facts: RoleFacts<'_>) -> Vec<RoleNeeds> {
         RoleNeeds::new("provisioner").publishes(["$JS.API.>"]),
         RoleNeeds::new("ingest")
             .publishes(["evt.v1.>", "cmd.v1.>"])
-            .works(RAW, NORMALISE)
-            .answers("cmdin.v1.>"),
+            .works(RAW, NORMALISE),
+        // What tenants write arrives here as they wrote it, and the client ends a connection on which it reads a header
+        // or subject that is no text. So it has one of its own: work in hand does not depend on it.
+        RoleNeeds::new("gateway").publishes(["cmd.v1.>"]).answers("cmdin.v1.>"),
         // Both kinds of JOIN messages; looks for the spilled state and for a `done` that is already there.
         RoleNeeds::new("join")
             .publishes(["join.v1.state.*.*", "join.v1.done.*.*"])
@@ -134,6 +161,12 @@ pub fn roles(facts: RoleFacts<'_>) -> Vec<RoleNeeds> {
             .publishes(["dlq.v1.>", "res.v1.*.*.dead.>"])
             .works(ADV, DLQ_WRITER)
             .looks_into([RAW, EVT, CMD, RES, JOIN, DLQ]),
+        // Removes what everybody is done with; looks at the advisories and dead letters that stand in the way.
+        STREAMS
+            .iter()
+            .fold(RoleNeeds::new("trim"), |role, stream| role.trims(stream))
+            .watches(ADV, DLQ_WRITER)
+            .looks_into([DLQ, ADV]),
         operator(),
     ];
     roles.extend(facts.processors.iter().map(|name| {

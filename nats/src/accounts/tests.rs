@@ -105,7 +105,20 @@ fn only_the_provisioner_changes_streams_and_consumers() {
         let can = changes
             .iter()
             .any(|change| needs.may_publish().iter().any(|pattern| covers(pattern, change)));
-        assert_eq!(can, needs.role == "provisioner", "{}", needs.role);
+        let may = matches!(needs.role.as_str(), "provisioner" | "trim");
+        assert_eq!(can, may, "{}", needs.role);
+    }
+    let trims: Vec<_> = changes.iter().filter(|change| may_publish("trim", change)).collect();
+    assert_eq!(
+        trims,
+        [&"$JS.API.STREAM.PURGE.EVT"],
+        "and makes, changes and deletes none"
+    );
+    for stream in ["DLQ", "ADV", "JOB"] {
+        assert!(
+            !may_publish("trim", &format!("$JS.API.STREAM.PURGE.{stream}")),
+            "{stream}"
+        );
     }
 }
 

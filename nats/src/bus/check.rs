@@ -28,6 +28,15 @@ pub enum Need {
     },
     /// Read single messages of a stream.
     Read(String),
+    /// See the state of a consumer; `*` is any of the stream.
+    Watch {
+        /// The stream.
+        stream: String,
+        /// The consumer.
+        consumer: String,
+    },
+    /// Remove messages from a stream.
+    Trim(String),
 }
 
 impl Need {
@@ -45,7 +54,16 @@ impl Need {
             consumer: consumer.clone(),
         });
         let read = role.reads.iter().cloned().map(Need::Read);
-        publish.chain(subscribe).chain(consume).chain(read).collect()
+        let watch = role.watches.iter().map(|(stream, consumer)| Need::Watch {
+            stream: stream.clone(),
+            consumer: consumer.clone(),
+        });
+        let trim = role
+            .trims
+            .iter()
+            .flat_map(|stream| [Need::Read(stream.clone()), Need::Trim(stream.clone())]);
+        let all = publish.chain(subscribe).chain(consume).chain(read);
+        all.chain(watch).chain(trim).collect()
     }
 
     /// What the server would name in a violation, without the wildcards of the need.
@@ -57,6 +75,10 @@ impl Need {
                 vec![format!(".{stream}.{consumer}\""), format!(".{stream}.{consumer}.")]
             }
             Need::Read(stream) => vec![format!("STREAM.MSG.GET.{stream}\"")],
+            Need::Watch { stream, consumer } => {
+                vec![format!("CONSUMER.INFO.{stream}.{}\"", concrete(consumer))]
+            }
+            Need::Trim(stream) => vec![format!("STREAM.PURGE.{stream}\""), format!("STREAM.INFO.{stream}\"")],
         }
     }
 
@@ -66,6 +88,8 @@ impl Need {
             Need::Subscribe(subject) => format!("subscribe to {subject}"),
             Need::Consume { stream, consumer } => format!("work for consumer {stream}/{consumer}"),
             Need::Read(stream) => format!("read stream {stream}"),
+            Need::Watch { stream, consumer } => format!("look at consumer {stream}/{consumer}"),
+            Need::Trim(stream) => format!("trim stream {stream}"),
         }
     }
 }
@@ -137,6 +161,23 @@ impl Bus {
                     .await
                 {
                     // There is no such message, which it could only say because we may ask.
+                    Ok(_) | Err(NatsError::Refused { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+            Need::Watch { stream, consumer } => match self.consumer_info(stream, &concrete(consumer)).await {
+                // Of any consumer, so of one that is not there.
+                Err(NatsError::Missing { .. }) if consumer == "*" => Ok(()),
+                other => other.map(|_| ()),
+            },
+            Need::Trim(stream) => {
+                self.stream_state(stream).await?;
+                // A contradiction, which the server refuses; if it did not, there is nothing on that subject.
+                let nothing = serde_json::json!({ "seq": 1, "keep": 1, "filter": "_self-check" });
+                match self
+                    .api::<serde_json::Value>(&need.what(), &format!("STREAM.PURGE.{stream}"), &nothing)
+                    .await
+                {
                     Ok(_) | Err(NatsError::Refused { .. }) => Ok(()),
                     Err(error) => Err(error),
                 }

@@ -79,6 +79,7 @@ impl Bus {
         Ok(Self {
             inner: Arc::new(inner),
             publish_deadline: PUBLISH_DEADLINE,
+            finality: None,
         })
     }
 }

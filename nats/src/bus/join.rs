@@ -23,10 +23,7 @@ pub enum JoinRecord {
         body: Bytes,
     },
     /// It is final.
-    Done {
-        /// The sequence of the `done`.
-        sequence: u64,
-    },
+    Done,
 }
 
 /// What became of a state that was to be written.
@@ -39,7 +36,8 @@ pub enum StateWritten {
 }
 
 impl Bus {
-    /// The last thing `JOIN` has about an object version, from the stream's leader.
+    /// The last thing `JOIN` has about an object version, from the stream's leader. What the store of final states knows
+    /// counts as well: a `done` does not stay for ever.
     pub async fn join_record(&self, tenant: &TenantName, object: &ObjectId) -> Result<JoinRecord, NatsError> {
         let what = || "reading JOIN".to_owned();
         let stream = self.jetstream().get_stream_no_info(JOIN).await;
@@ -49,8 +47,8 @@ impl Bus {
         })?;
         let subject = Join::either(tenant, object);
         let last = match stream.get_last_raw_message_by_subject(&subject).await {
-            Ok(last) => last,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(JoinRecord::Nothing),
+            Ok(last) => Some(last),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => None,
             Err(source) => {
                 return Err(NatsError::Client {
                     what: what(),
@@ -58,15 +56,23 @@ impl Bus {
                 });
             }
         };
-        Ok(match last.subject.parse::<Join>()?.kind {
-            JoinKind::State => JoinRecord::State {
-                sequence: last.sequence,
-                body: last.payload,
+        let record = match last {
+            None => JoinRecord::Nothing,
+            Some(last) => match last.subject.parse::<Join>()?.kind {
+                JoinKind::Done => return Ok(JoinRecord::Done),
+                JoinKind::State => JoinRecord::State {
+                    sequence: last.sequence,
+                    body: last.payload,
+                },
             },
-            JoinKind::Done => JoinRecord::Done {
-                sequence: last.sequence,
-            },
-        })
+        };
+        // Only objects that are open for long are looked up, so there is no need to be sparing.
+        let finished = self.finished_before(tenant, object).await;
+        let finished = finished.map_err(|source| NatsError::Client {
+            what: what(),
+            source: Box::new(source),
+        })?;
+        Ok(if finished { JoinRecord::Done } else { record })
     }
 
     /// Writes the state of an open object version if the last message about it is still the one at `expected` (0: there

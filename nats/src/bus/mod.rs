@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use cofferdam_schemas::{ObjectId, TenantName};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -20,6 +21,7 @@ pub use join::{JoinRecord, StateWritten};
 pub use publish::{DonePublished, Published};
 pub(crate) use publish::{Outgoing, REDRIVE, encode_header};
 
+use crate::finality::{Finality, FinalityError};
 use crate::metrics::Metrics;
 
 /// How long one exchange with JetStream may take before it is tried again.
@@ -49,6 +51,7 @@ pub struct Login {
 pub struct Bus {
     inner: Arc<Inner>,
     publish_deadline: Duration,
+    finality: Option<Arc<dyn Finality>>,
 }
 
 struct Inner {
@@ -84,8 +87,25 @@ impl Bus {
     /// The same connection with another time after which a publish gives up (20 s otherwise).
     pub fn with_publish_deadline(&self, deadline: Duration) -> Self {
         Self {
-            inner: self.inner.clone(),
             publish_deadline: deadline,
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, for the joiner and the trimmer, with somebody who knows which objects are final beyond what
+    /// `JOIN` still has.
+    pub fn with_finality(&self, finality: Arc<dyn Finality>) -> Self {
+        Self {
+            finality: Some(finality),
+            ..self.clone()
+        }
+    }
+
+    /// Whether an object version was made final by a `done` that may have been removed since.
+    pub(crate) async fn finished_before(&self, tenant: &TenantName, object: &ObjectId) -> Result<bool, FinalityError> {
+        match &self.finality {
+            Some(finality) => finality.is_final(tenant, object).await,
+            None => Ok(false),
         }
     }
 

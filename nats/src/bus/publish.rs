@@ -9,16 +9,18 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::{HeaderMap, jetstream};
 use bytes::Bytes;
 use cofferdam_schemas::cloudevent::Attributes;
-use cofferdam_schemas::{Command, CommandResult, Done, ObjectEvent, Partition, ResultEvent};
+use cofferdam_schemas::{Command, CommandResult, Done, ObjectEvent, Partition, ResultEvent, Timestamp};
+use cofferdam_seams::{Clock, SystemClock};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use tracing::Instrument;
 
 use super::Bus;
 use crate::error::{Cause, PublishError};
-use crate::subject::{Cmd, Evt, Join, JoinKind, Res};
+use crate::subject::{Cmd, Evt, Join, Res};
 use crate::topology::{CMD, EVT, JOIN, RES};
 use crate::trace;
+use crate::trim::DONE_KEPT;
 
 /// How often an object (or a command) was published again to pass the deduplication window; absent when never.
 pub(crate) const REDRIVE: &str = "cofferdam-redrive";
@@ -166,9 +168,22 @@ impl Bus {
     }
 
     /// Makes an object version final, exactly once however many joiners try: the message must be the first on its
-    /// subject.
+    /// subject. For an object so old that an earlier `done` may have been trimmed, the store of final states is asked
+    /// first, if there is one ([`Bus::with_finality`]).
     pub async fn publish_done(&self, done: &Done) -> Result<DonePublished, PublishError> {
         let object = &done.object;
+        if may_be_trimmed(object.last_modified, SystemClock.now()) {
+            let known = self.finished_before(&object.tenant, &object.id).await;
+            let known = known.map_err(|error| PublishError::Unavailable {
+                subject: Join::done(object).to_string(),
+                attempts: 0,
+                waited: Duration::ZERO,
+                source: Some(Box::new(error)),
+            })?;
+            if known {
+                return Ok(DonePublished::AlreadyThere);
+            }
+        }
         let finished = done
             .results
             .iter()
@@ -181,12 +196,7 @@ impl Bus {
             object.id.to_string(),
             finished,
         );
-        let subject = Join {
-            kind: JoinKind::Done,
-            tenant: object.tenant.clone(),
-            object: object.id,
-        }
-        .to_string();
+        let subject = Join::done(object).to_string();
         let mut message = self.message(
             "done",
             JOIN,
@@ -197,11 +207,12 @@ impl Bus {
             0,
         )?;
         message.expect = Some((subject, 0));
-        // The server compares the sequence before it looks for a duplicate: a repeated attempt of our own is "already
-        // there" as well.
+        // The expected sequence is the guard. An id would be remembered by the server for nothing, 0.2 KB each.
+        message.id = None;
+        // A repeated attempt of our own is "already there" as well.
         Ok(match self.publish_expecting(message).await? {
-            Some(Published { duplicate: false, .. }) => DonePublished::New,
-            Some(Published { duplicate: true, .. }) | None => DonePublished::AlreadyThere,
+            Some(_) => DonePublished::New,
+            None => DonePublished::AlreadyThere,
         })
     }
 
@@ -392,6 +403,14 @@ impl Bus {
     }
 }
 
+/// Whether a `done` for an object of this time can have been trimmed: one that was published after it is kept for
+/// [`DONE_KEPT`]. A time in the future is no time to rely on.
+fn may_be_trimmed(last_modified: Timestamp, now: Timestamp) -> bool {
+    let age = now.unix_millis().saturating_sub(last_modified.unix_millis());
+    let sure = i64::try_from(DONE_KEPT.as_millis() / 2).unwrap_or(0);
+    !(0..sure).contains(&age)
+}
+
 /// JetStream's answer, by its error code.
 fn refused(subject: &str, refusal: &jetstream::Error) -> Attempt {
     let subject = subject.to_owned();
@@ -483,6 +502,20 @@ mod tests {
             refused("x", &refusal(400, 10060)),
             Attempt::Failed(PublishError::Rejected { .. })
         ));
+    }
+
+    #[test]
+    fn only_a_young_object_needs_no_question() {
+        let now = Timestamp::from_unix_millis(1_700_000_000_000);
+        for (age_ms, asks) in [
+            (0, false),
+            (59_999, false),
+            (60_000, true),
+            (i64::MAX / 2, true),
+            (-1, true),
+        ] {
+            assert_eq!(may_be_trimmed(now.plus_millis(-age_ms), now), asks, "{age_ms}");
+        }
     }
 
     #[test]

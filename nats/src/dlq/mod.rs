@@ -243,6 +243,16 @@ fn first_id(id: &str) -> &str {
     id
 }
 
+/// The first letter from a sequence on that a filter takes: its sequence in `DLQ`, and that of its message in the stream
+/// it was in, if it tells one.
+pub(crate) async fn place(bus: &Bus, from: u64, filter: &str) -> Result<Option<(u64, Option<u64>)>, NatsError> {
+    let letter = bus.first_from(DLQ, from, filter).await?;
+    Ok(letter.map(|letter| {
+        let about = letter.header(burial::SEQUENCE).and_then(|text| text.parse().ok());
+        (letter.seq, about)
+    }))
+}
+
 /// The message at a sequence, or with a filter the first from there on.
 async fn read(bus: &Bus, seq: u64, filter: Option<&str>) -> Result<Option<StreamMessage>, NatsError> {
     let failed = |source| NatsError::Client {

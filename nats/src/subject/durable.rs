@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use cofferdam_schemas::{
-    Command, CommandResult, IdError, Lane, ObjectEvent, ObjectId, Outcome, Partition, ProcessorName, ResultEvent,
-    SourceName, TenantName, Verb,
+    Command, CommandResult, IdError, Lane, ObjectEvent, ObjectId, ObjectRef, Outcome, Partition, ProcessorName,
+    ResultEvent, SourceName, TenantName, Verb,
 };
 
 use super::{SubjectError, Tokens};
@@ -252,6 +252,17 @@ pub struct Join {
 impl Join {
     /// Every finished object.
     pub const ALL_DONE: &'static str = "join.v1.done.>";
+    /// What is in so far of every object that was open for long.
+    pub const ALL_STATES: &'static str = "join.v1.state.>";
+
+    /// The final message of an object version.
+    pub fn done(object: &ObjectRef) -> Self {
+        Self {
+            kind: JoinKind::Done,
+            tenant: object.tenant.clone(),
+            object: object.id,
+        }
+    }
 
     /// Both messages of one object version: the domain in which expected sequences are compared.
     pub fn either(tenant: &TenantName, object: &ObjectId) -> String {

@@ -54,6 +54,20 @@ pub fn tenant_of(subject: &str) -> Option<TenantName> {
     subject.split('.').nth(at)?.parse().ok()
 }
 
+/// Reads bytes as every kind of subject; how many kinds they are. Nothing may make this panic. For tests that throw
+/// anything at the parsers.
+pub fn read_any(bytes: &[u8]) -> usize {
+    fn one<T: FromStr>(text: &str) -> usize {
+        usize::from(text.parse::<T>().is_ok())
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    // Used before a subject is known to be of any kind.
+    let _ = tenant_of(text);
+    let stored = one::<Raw>(text) + one::<Evt>(text) + one::<Cmd>(text) + one::<Res>(text);
+    let other = one::<Join>(text) + one::<Dlq>(text) + one::<CmdIn>(text) + one::<Query>(text);
+    stored + other + one::<Live>(text)
+}
+
 /// The tokens of a subject behind a fixed prefix.
 pub(crate) struct Tokens<'a, const N: usize> {
     subject: &'a str,

@@ -67,17 +67,16 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_a_parser(text in ".{0,80}") {
-        for prefix in ["", "evt.v1.", "res.v1.", "join.v1.", "dlq.v1.", "live.v1.", "cmdin.v1.", "q.v1."] {
-            let text = format!("{prefix}{text}");
-            let _ = text.parse::<Evt>();
-            let _ = text.parse::<Res>();
-            let _ = text.parse::<Join>();
-            let _ = text.parse::<Dlq>();
-            let _ = text.parse::<Live>();
-            let _ = text.parse::<CmdIn>();
-            let _ = text.parse::<Query>();
+    fn no_text_panics_a_parser(text in ".{0,80}", tail in "[a-z0-9.*>_-]{0,40}") {
+        for prefix in ["", "evt.v1.", "res.v1.", "join.v1.", "dlq.v1.", "live.v1.", "cmdin.v1.", "q.v1.", "cmd.v1.", "raw.s3."] {
+            read_any(format!("{prefix}{text}").as_bytes());
+            read_any(format!("{prefix}{tail}").as_bytes());
         }
+    }
+
+    #[test]
+    fn no_bytes_panic_a_parser(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read_any(&bytes);
     }
 }
 

@@ -42,6 +42,17 @@ pub struct ConsumerSpec {
     pub config: pull::Config,
 }
 
+impl ConsumerSpec {
+    /// The subjects it takes; `>` is all of its stream.
+    pub fn filters(&self) -> Vec<String> {
+        match self.config.filter_subject.as_str() {
+            "" if self.config.filter_subjects.is_empty() => vec![">".to_owned()],
+            "" => self.config.filter_subjects.clone(),
+            one => vec![one.to_owned()],
+        }
+    }
+}
+
 /// No end to deliveries: a store that is down is not poison.
 const FOREVER: i64 = -1;
 /// The most the server's own limit allows (`max_ack_pending` in its configuration). The joiner keeps a message until

@@ -26,6 +26,7 @@ mod delivery;
 mod dlq_writer;
 mod processor;
 mod pull;
+mod read;
 mod settle;
 mod shell;
 mod single;
@@ -35,6 +36,7 @@ pub use command::run_command;
 pub use delivery::{Delivery, Ticket};
 pub use dlq_writer::run_dlq_writer;
 pub use processor::run_processor;
+pub use read::read_any;
 pub use single::{Single, run_single};
 
 use std::time::Duration;

@@ -11,4 +11,5 @@ mod provisioning;
 mod roles;
 mod sinks;
 mod telemetry;
+mod trim;
 mod workers;

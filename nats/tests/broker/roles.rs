@@ -6,6 +6,7 @@ use std::time::Duration;
 use cofferdam_nats::accounts::{Accounts, RoleFacts, roles};
 use cofferdam_nats::dlq::{self, Filter};
 use cofferdam_nats::server::{self, ServerSettings};
+use cofferdam_nats::trim::{TrimSettings, Trimmer};
 use cofferdam_nats::worker::{run_dlq_writer, run_processor};
 use cofferdam_nats::{Bus, Need, Topology, TopologySettings, provision};
 use cofferdam_processor::{Conclusion, ProcessError};
@@ -95,6 +96,23 @@ async fn every_role_can_do_its_work_and_its_self_check_passes() {
     assert!(started.elapsed() < Duration::from_secs(5), "the operator may remove it");
     running.stop().await;
     writing.stop().await;
+    // A trimmer that looks at everything and cuts what it may.
+    let trim = connect("trim").await;
+    let eager = TrimSettings {
+        start: 0.0,
+        ..TrimSettings::default()
+    };
+    let left = dlq::list(&operator, &Filter::default()).await.unwrap().len();
+    let mut trimmer = Trimmer::new(trim.clone(), &topology, eager);
+    assert_eq!(trimmer.round().await.len(), 5, "each stream could be looked at");
+    let cut = format!(
+        "{:?}",
+        trim.client().request("$JS.API.STREAM.PURGE.DLQ", "{}".into()).await
+    );
+    assert!(cut.contains("TimedOut"), "{cut}");
+    assert_eq!(dlq::list(&operator, &Filter::default()).await.unwrap().len(), left);
+    let refused = trim.violation_since(started).unwrap();
+    assert!(refused.contains("PURGE.DLQ"), "{refused}");
     for (role, bus) in [("ingest", &ingest), ("work", &work), ("operator", &operator)] {
         let long_ago = std::time::Instant::now() - Duration::from_secs(60);
         assert_eq!(bus.violation_since(long_ago), None, "{role} was refused something");

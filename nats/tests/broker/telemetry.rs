@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cofferdam_nats::metrics::poll_consumers;
+use cofferdam_nats::trim::{TrimSettings, Trimmer};
 use cofferdam_nats::{Topology, metrics};
 use cofferdam_processor::ProcessError;
 use cofferdam_schemas::ErrorCode;
@@ -57,6 +58,13 @@ async fn every_metric_is_emitted() {
     let running = Running::processor(&bus, rejecting, &documents);
     server.eventually("DLQ", "dlq.v1.>", 1).await;
     running.stop().await;
+    // It removes nothing, for the first time because of the age of what there is.
+    let eager = TrimSettings {
+        start: 0.0,
+        settle: Duration::ZERO,
+        ..TrimSettings::default()
+    };
+    let mut trim = Trimmer::new(bus.clone(), &Topology::new(&settings()), eager);
     let stop = CancellationToken::new();
     let polling = tokio::spawn(poll_consumers(
         bus,
@@ -64,6 +72,8 @@ async fn every_metric_is_emitted() {
         Duration::from_millis(100),
         stop.clone(),
     ));
+    trim.round().await;
+    trim.round().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop.cancel();
     polling.await.unwrap();
@@ -84,6 +94,8 @@ async fn every_metric_is_emitted() {
         metrics::OLDEST_UNPROCESSED_AGE,
         metrics::DLQ_DEPTH,
         metrics::DLQ_OLDEST_AGE,
+        metrics::STREAM_FILL,
+        metrics::TRIM_HELD,
     ] {
         assert!(names.contains(&bare(name)), "{name} is not among {names:?}");
     }

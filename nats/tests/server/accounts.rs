@@ -40,10 +40,10 @@ async fn a_tenant_sees_its_own_and_nothing_else() {
     refused.none();
 
     // A request carries the tenant's name, whoever sent it, and is answered.
-    let (ingest, refused_ingest) = world.role("ingest").await;
+    let (ingest, refused_ingest) = world.role("gateway").await;
     let mut commands = ingest.subscribe("cmdin.v1.>").await.unwrap();
     // Its acknowledgement comes after the subscription has been taken.
-    store(&ingest, "evt.v1.hi.acme.put.07", "x").await;
+    store(&ingest, "cmd.v1.acme.retrieve", "x").await;
     let answer = tokio::spawn(async move {
         let request = commands.next().await.unwrap();
         ingest

@@ -60,7 +60,7 @@ impl Journal for Bus {
             match self.join_record(tenant, object).await.map_err(JournalError::Read)? {
                 JoinRecord::Nothing => Last::Nothing,
                 JoinRecord::State { sequence, body } => Last::State { sequence, body },
-                JoinRecord::Done { .. } => Last::Done,
+                JoinRecord::Done => Last::Done,
             },
         )
     }
