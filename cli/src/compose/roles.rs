@@ -330,9 +330,10 @@ async fn service(
                 buses.push(bus);
             }
             let bus = role.bus(name).await?;
+            let finality = Arc::new(StoreFinality(role.store().await?));
             for lane in Lane::ALL {
                 let (own, processor, stores, clock, settings) = (
-                    bus.clone(),
+                    bus.with_finality(finality.clone()),
                     processor.clone(),
                     stores.clone(),
                     role.clock.clone(),

@@ -290,9 +290,11 @@ async fn instance(
             }
         }
         if !elsewhere {
+            // An event that comes again after its `done` was trimmed must not have a second result.
+            let finality = Arc::new(StoreFinality(store.clone()));
             for lane in Lane::ALL {
                 let (bus, processor, stores, clock, settings) = (
-                    bus(name.as_str())?,
+                    bus(name.as_str())?.with_finality(finality.clone()),
                     processor.clone(),
                     stores.clone(),
                     clock.clone(),

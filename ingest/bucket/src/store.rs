@@ -154,15 +154,16 @@ impl Bucket {
         op: impl FnOnce(&mut Change<'_>) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, BucketError> {
         let inner = Arc::clone(&self.inner);
-        let landing = bucket.and_then(|name| inner.landing.get(name).cloned());
+        let keys = bucket.and_then(|name| inner.landing.get(name).cloned());
+        let landing = keys.is_some();
         let work = tokio::spawn(async move {
             let clock = Arc::clone(&inner.clock);
             let write = inner.database.write(move |tx| {
                 let mut change = Change {
                     tx,
                     now: clock.now(),
-                    landing: landing.is_some(),
-                    keys: landing.flatten(),
+                    landing,
+                    keys: keys.flatten(),
                     released: Vec::new(),
                     recorded: false,
                 };

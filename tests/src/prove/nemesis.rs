@@ -24,7 +24,7 @@ use crate::streams::{Stored, Streams};
 /// The clock trait's offset, see `SystemClock`.
 const CLOCK: &str = "COFFERDAM_TEST_CLOCK_OFFSET_MS";
 /// The disk's size, when it can be a small one.
-const DISK_MIB: u64 = 6_144;
+const DISK_MIB: u64 = 3_072;
 /// Who reads every event, and so buries one that cannot be read.
 const READERS: [&str; 3] = ["encrypt-hi", "validate-hi", "sink-sqlite-events"];
 
