@@ -50,7 +50,14 @@ impl Disk {
         let text = image.display().to_string();
         run(
             "mkfs.ext4",
-            &["-q", "-N", "16384", "-E", "lazy_itable_init=0,lazy_journal_init=0", &text],
+            &[
+                "-q",
+                "-N",
+                "16384",
+                "-E",
+                "lazy_itable_init=0,lazy_journal_init=0",
+                &text,
+            ],
         )?;
         Disk::attach(image)
     }
