@@ -162,76 +162,46 @@ pub async fn cuts(home: &Path, seed: u64, count: usize) -> anyhow::Result<Surviv
     })
 }
 
-/// What one cut takes from a broker that flushes every two minutes.
-#[derive(Debug)]
-pub struct Compared {
-    /// Accepted and never finished, with the re-drive switched off.
-    pub without: Vec<String>,
-    /// What the checker found on the same disk with the re-drive.
-    pub with: Report,
-}
-
-/// One cut under load with nats-server's own flush interval; the same disk is started twice: without the re-drive, and as shipped.
-pub async fn compare(home: &Path, seed: u64) -> anyhow::Result<Compared> {
+/// One cut under load with nats-server's own flush interval and without the re-drive: what was accepted and is never finished. In this mode the broker may also hand out too
+/// little: a consumer whose position reached the disk when the stream's messages did not passes over the next ones.
+pub async fn lost_without_ledger(home: &Path, seed: u64) -> anyhow::Result<Vec<String>> {
     disk::sweep(&std::env::temp_dir());
     let mut random = Random::new(seed);
-    let history = Arc::new(History::new("compare", seed));
-    let unsafe_settings = settings(home).env("COFFERDAM__NATS__SYNC", "2m");
-    let disk = Disk::format(home, "compare", MIB)?;
-    let instance = Instance::start(&place(&disk), unsafe_settings.clone())?;
+    let history = Arc::new(History::new("without", seed));
+    let settings = settings(home)
+        .env("COFFERDAM__NATS__SYNC", "2m")
+        .env("COFFERDAM_TEST_REDRIVE_OFF", "1");
+    let disk = Disk::format(home, "with", MIB)?;
+    let instance = Instance::start(&place(&disk), settings.clone())?;
     let tenant = Arc::new(Tenant::connect(&instance.run).await?);
     let load = Load::start(&history, &tenant, "load", &mut random);
     let until = Instant::now() + Duration::from_secs(20);
     // The moment at which it hurts: uploads are answered, their events are published and noted as such, and they have not ended.
-    while Rows::read(&instance.run)?
-        .ledger
-        .iter()
-        .filter(|row| row.ends_with("published true"))
-        .count()
-        < 3
-        || history.answered() < 10
-    {
+    let under_way = |rows: &Rows| rows.ledger.iter().filter(|row| row.ends_with("published true")).count();
+    while history.answered() < 10 || under_way(&Rows::read(&instance.run)?) < 3 {
         ensure!(Instant::now() < until, "nothing is ever under way");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let without_disk = cut(instance, load, disk, "without").await?;
-    let with_disk = without_disk.cut("with")?;
+    let disk = cut(instance, load, disk, "without").await?;
 
-    let off = unsafe_settings.clone().env("COFFERDAM_TEST_REDRIVE_OFF", "1");
-    let instance = Instance::start(&place(&without_disk), off)?;
-    let tenant = Tenant::connect(&instance.run).await?;
-    let checker = |expect| Checker {
-        instance: &instance,
-        tenant: &tenant,
-        history: &history,
-        expect,
-    };
-    let mut without = checker(Expect::default()).lost()?;
-    let mut quiet = Instant::now();
-    while quiet.elapsed() < Duration::from_secs(5) && !without.is_empty() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let now = checker(Expect::default()).lost()?;
-        if now.len() != without.len() {
-            (quiet, without) = (Instant::now(), now);
-        }
-    }
-    drop(instance);
-    without_disk.unmount()?;
-
-    let instance = Instance::start(&place(&with_disk), unsafe_settings)?;
+    let instance = Instance::start(&place(&disk), settings)?;
     let tenant = Tenant::connect(&instance.run).await?;
     let checker = Checker {
         instance: &instance,
         tenant: &tenant,
         history: &history,
-        expect: Expect {
-            power_cut: true,
-            every: 5,
-            ..Expect::default()
-        },
+        expect: Expect::default(),
     };
-    let with = checker.settled(TO_END).await?;
+    // Until nothing has changed for longer than unacknowledged messages take to come again: what then is open stays so.
+    let (mut lost, mut quiet) = (checker.lost()?, Instant::now());
+    while quiet.elapsed() < Duration::from_secs(35) && !lost.is_empty() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = checker.lost()?;
+        if now.len() != lost.len() {
+            (quiet, lost) = (Instant::now(), now);
+        }
+    }
     drop(instance);
-    with_disk.unmount()?;
-    Ok(Compared { without, with })
+    disk.unmount()?;
+    Ok(lost)
 }
