@@ -18,13 +18,24 @@ struct Program {
     package: &'static str,
     /// What it measures, for the list.
     about: &'static str,
+    /// A program of `tests/peers` that it runs beside itself.
+    peer: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 1] = [Program {
-    name: "pipeline",
-    package: "cofferdam-tests",
-    about: "the whole path: small documents, latency, large documents, memory",
-}];
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "pipeline",
+        package: "cofferdam-tests",
+        about: "the whole path: small documents, latency, large documents, memory",
+        peer: None,
+    },
+    Program {
+        name: "envelope",
+        package: "cofferdam-encrypt",
+        about: "sealing and opening in memory, both providers, one core and all, with age beside them",
+        peer: Some("age"),
+    },
+];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,6 +106,7 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
                 "--",
             ])
             .args(words)
+            .args(program.peer.map(peer).transpose()?.into_iter().flatten())
             .args(request.quick.then_some("--quick"))
             .env("COFFERDAM_NATS_SERVER", &server)
             .envs(tools::go_tools());
@@ -120,6 +132,32 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
         write(root().join("docs/benchmarks.md"), &page(&kept()?))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what we are compared with, outside our workspace so that its dependencies are not ours, and gives the arguments that name it.
+fn peer(name: &str) -> Outcome<[std::ffi::OsString; 2]> {
+    let manifest = root().join("tests/peers").join(name).join("Cargo.toml");
+    let folder = crate::run::target().join("peers");
+    let mut build = cargo();
+    build
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&folder);
+    succeed(&mut build)?;
+    let program = std::fs::read_dir(folder.join("release"))
+        .map_err(|e| format!("cannot read {}: {e}", folder.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.is_file()
+                && path.extension().is_none()
+                && path
+                    .file_name()
+                    .is_some_and(|file| file.to_string_lossy().contains(name))
+        })
+        .ok_or_else(|| format!("{} has no program {name}", folder.display()))?;
+    Ok(["--peer".into(), program.into_os_string()])
 }
 
 fn write(path: PathBuf, text: &str) -> Outcome<()> {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_processor::{ConfigProblem, Registration};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Value};
 
 use crate::args::Global;
 
@@ -150,11 +151,45 @@ fn short(text: &str, most: usize) -> String {
 /// Reads and checks it all; reports every problem that can be told at once.
 pub fn load(global: &Global, processors: &[Registration]) -> Result<Plan, Problems> {
     let (figment, file) = layers(global)?;
+    let lists = lists_for_tables(&figment);
+    if !lists.is_empty() {
+        return Err(Problems { file, problems: lists });
+    }
     let raw: Raw = figment.extract().map_err(|error| Problems {
         file: file.clone(),
         problems: error.into_iter().map(|error| problem(&error)).collect(),
     })?;
     Plan::check(raw, processors).map_err(|problems| Problems { file, problems })
+}
+
+/// Lists that stand where a table belongs. They would be taken for its values in the order of our source code, and an empty one for nothing but defaults.
+fn lists_for_tables(figment: &Figment) -> Vec<ConfigProblem> {
+    let (Ok(all), Ok(Value::Dict(_, known))) = (figment.extract::<Dict>(), Value::serialize(Raw::default())) else {
+        return Vec::new();
+    };
+    let mut keys = Vec::new();
+    for (name, value) in &all {
+        let is_table = name == "objects" || matches!(known.get(name), Some(Value::Dict(..)));
+        let Value::Array(_, items) = value else { continue };
+        if is_table {
+            keys.push(name.clone());
+            continue;
+        }
+        for (n, item) in items.iter().enumerate() {
+            match item {
+                Value::Array(..) => keys.push(format!("{name}[{n}]")),
+                Value::Dict(_, inner) if matches!(inner.get("store"), Some(Value::Array(..))) => {
+                    keys.push(format!("{name}[{n}].store"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let problem = |key: String| ConfigProblem {
+        message: "is a list, and takes a table: `[name]` and lines `key = value` below it".to_owned(),
+        key,
+    };
+    keys.into_iter().map(problem).collect()
 }
 
 /// One of figment's errors in our words, with a suggestion for a mistyped key.

@@ -173,7 +173,11 @@ fn hostile_files_are_refused_with_a_problem_that_can_be_read() {
         twice,
         "[s3]\n[s3]",
         "s3 = 1",
+        // Serde takes a list for a struct: these were silently the defaults, or values in the order of our source.
         "s3 = []",
+        "s3 = [\"127.0.0.1:1\"]",
+        "objects = []",
+        "tenants = [[\"default\"]]",
         "tenants = \"default\"",
         "tenants = [1]",
         "tenants = [{ name = \"UPPER\" }]",
