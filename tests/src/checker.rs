@@ -232,7 +232,8 @@ impl Checker<'_> {
             let buried = dlq
                 .iter()
                 .any(|letter| letter.json()["object"]["id"] == row.object.as_str());
-            if !is_final(&row.state) && !(row.state == "dead" && buried) {
+            let ended = is_final(&row.state) || (row.state == "dead" && buried);
+            if !ended {
                 found.add("I1", format!("{} ({}) is {}", row.key, row.object, row.state));
             }
             // An answered upload is known by its entity tag, another by what was sealed.

@@ -81,7 +81,7 @@ impl Shell {
     async fn is_final(&self, event: &ObjectEvent) -> Result<bool, Failure> {
         let last = self.bus.join_record(&event.object.tenant, &event.object.id).await;
         match last {
-            Ok(last) => Ok(matches!(last, JoinRecord::Done { .. })),
+            Ok(last) => Ok(matches!(last, JoinRecord::Done)),
             Err(error) => Err(Failure::Retry { reason: chain(&error) }),
         }
     }
