@@ -137,15 +137,4 @@ impl Streams {
         let number = |name: &str| info[name].as_u64().with_context(|| format!("no {name} in {info}"));
         Ok(number("num_pending")? + number("num_ack_pending")?)
     }
-
-    /// How many messages were removed from the middle of a stream.
-    pub async fn removed(&self, stream: &str) -> anyhow::Result<u64> {
-        let answer = self
-            .client
-            .request(format!("$JS.API.STREAM.INFO.{stream}"), "".into())
-            .await?;
-        let info: Value = serde_json::from_slice(&answer.payload)?;
-        anyhow::ensure!(info["state"].is_object(), "no information about {stream}: {info}");
-        Ok(info["state"]["num_deleted"].as_u64().unwrap_or(0))
-    }
 }

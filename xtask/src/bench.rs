@@ -12,10 +12,9 @@ use std::time::Duration;
 use crate::run::{From, Outcome, cargo, lines, quiet, root, show, succeed};
 use crate::{nats, tools};
 
-/// One program that measures: a bench target of a package.
+/// One program that measures: a bench target of the workspace.
 struct Program {
     name: &'static str,
-    package: &'static str,
     /// What it measures, for the list.
     about: &'static str,
     /// A program of `tests/peers` that it runs beside itself.
@@ -25,13 +24,11 @@ struct Program {
 const PROGRAMS: [Program; 2] = [
     Program {
         name: "pipeline",
-        package: "cofferdam-tests",
         about: "the whole path: small documents, latency, large documents, memory",
         peer: None,
     },
     Program {
         name: "envelope",
-        package: "cofferdam-encrypt",
         about: "sealing and opening in memory, both providers, one core and all, with age beside them",
         peer: Some("age"),
     },
@@ -90,21 +87,19 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
     let server = nats::server()?;
     let programs = request.programs();
     eprintln!("building with the release profile; the first time takes about a quarter of an hour on two cores");
-    succeed(cargo().args(["build", "--release", "--locked", "--package", "cofferdam"]))?;
+    // One selection for all, so that no dependency is built twice with other features.
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--workspace", "--bin", "cofferdam"]);
+    for program in &PROGRAMS {
+        build.args(["--bench", program.name]);
+    }
+    succeed(&mut build)?;
     let mut text = machine(&server);
     for (program, words) in programs {
         println!("--- {}: {}", program.name, program.about);
         let mut command = cargo();
         command
-            .args([
-                "bench",
-                "--locked",
-                "--package",
-                program.package,
-                "--bench",
-                program.name,
-                "--",
-            ])
+            .args(["bench", "--locked", "--workspace", "--bench", program.name, "--"])
             .args(words)
             .args(program.peer.map(peer).transpose()?.into_iter().flatten())
             .args(request.quick.then_some("--quick"))

@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod hostile;
 mod life;
 mod support;
 mod trouble;
