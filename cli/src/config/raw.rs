@@ -425,7 +425,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            concurrency: 16,
+            concurrency: 32,
             grace_s: 6,
         }
     }

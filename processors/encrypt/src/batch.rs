@@ -1,10 +1,11 @@
 //! Signing in batches: statements that arrive while a signature is computed are signed together.
 //!
-//! A signature costs more than everything else about a small document. Under load one signature therefore serves up to 256 documents ([`SignatureAlg::Batch`]). A
-//! statement that meets nobody is signed by itself at once, as without batches. What arrives meanwhile waits for that signature, and then, because there evidently is load, until as many are
-//! together as were the last time, or until two milliseconds after the first of them came. Now and then more are waited for, to learn whether more come.
+//! A signature costs more than everything else about a small document. Under load one signature therefore serves up to 256 documents ([`SignatureAlg::Batch`]).
+//! Whoever is about to seal a document takes a [`Turn`] first, so that it is known how many statements are on their way. A statement that is alone is signed by itself
+//! at once, as without batches; one that is not waits until the others that are on their way have come, five milliseconds at most.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +21,7 @@ use crate::merkle::{Tree, leaf};
 use crate::traits::{Signature, Signer};
 
 /// How long the first statement of a batch waits for others, from its arrival.
-const LINGER: Duration = Duration::from_millis(2);
-/// After so many batches in a row that came together in time, twice as many statements are waited for.
-const TRY_MORE_AFTER: u32 = 8;
+const LINGER: Duration = Duration::from_millis(5);
 const MOST: usize = BATCH_MAX as usize;
 
 /// Signs statements together, 1 to 256 of them, in the order given: a single one by itself, several with [`SignatureAlg::Batch`]. Takes about as long as one signature.
@@ -52,37 +51,26 @@ struct Waiting {
     answer: Answer,
 }
 
+#[derive(Default)]
 struct State {
     /// Whether somebody signs. Who does takes care of the queue before leaving.
     busy: bool,
+    /// Turns whose statement has not come yet.
+    coming: usize,
     queue: VecDeque<Waiting>,
-    /// How many to wait for.
-    target: usize,
-    /// How many batches in a row had as many.
-    reached: u32,
 }
 
 impl State {
-    /// Takes the next batch, and learns from it how many to wait for.
-    fn take(&mut self) -> Vec<Waiting> {
-        let count = self.queue.len().min(MOST);
-        if count < self.target {
-            (self.target, self.reached) = (count.max(1), 0);
-        } else {
-            self.reached += 1;
-            self.target = count;
-            if self.reached >= TRY_MORE_AFTER {
-                (self.target, self.reached) = ((2 * count).min(MOST), 0);
-            }
-        }
-        self.queue.drain(..count).collect()
+    /// Whether there is nobody to wait for.
+    fn together(&self) -> bool {
+        self.coming == 0 || self.queue.len() >= MOST
     }
 }
 
 struct Shared {
     signer: Arc<CompositeSigner>,
     state: Mutex<State>,
-    /// Told when the queue holds as many as are waited for.
+    /// Told when there is nobody to wait for.
     together: Notify,
 }
 
@@ -101,14 +89,18 @@ impl BatchSigner {
     pub fn new(signer: Arc<CompositeSigner>) -> Self {
         Self(Arc::new(Shared {
             signer,
-            state: Mutex::new(State {
-                busy: false,
-                queue: VecDeque::new(),
-                target: 1,
-                reached: 0,
-            }),
+            state: Mutex::default(),
             together: Notify::new(),
         }))
+    }
+
+    /// Announces a statement that will come soon, and signs it.
+    pub fn turn(&self) -> Turn {
+        self.0.state().coming += 1;
+        Turn {
+            batch: self.clone(),
+            announced: AtomicBool::new(true),
+        }
     }
 
     /// Stops being busy, or hands the queue to a task of its own: whoever asks may go away at any time, and the others are still served.
@@ -120,19 +112,34 @@ impl BatchSigner {
         }
     }
 
-    /// Signs batch after batch until nobody waits.
-    async fn serve(self) {
+    /// Waits until those who are on their way have come, or the first in the queue has waited long enough.
+    async fn gather(&self) {
         loop {
             let until = {
                 let state = self.0.state();
                 let first = state.queue.front().map(|first| first.since + LINGER);
-                first.filter(|_| state.queue.len() < state.target)
+                first.filter(|_| !state.together())
             };
-            if let Some(until) = until {
-                // A notification from before only makes this batch a little smaller.
-                let _ = tokio::time::timeout_at(until, self.0.together.notified()).await;
+            let Some(until) = until else { return };
+            // A notification from before only makes it look once more.
+            if tokio::time::timeout_at(until, self.0.together.notified())
+                .await
+                .is_err()
+            {
+                return;
             }
-            let batch = self.0.state().take();
+        }
+    }
+
+    /// Signs batch after batch until nobody waits.
+    async fn serve(self) {
+        loop {
+            self.gather().await;
+            let batch: Vec<Waiting> = {
+                let mut state = self.0.state();
+                let count = state.queue.len().min(MOST);
+                state.queue.drain(..count).collect()
+            };
             let signer = self.0.signer.clone();
             let signing = tokio::task::spawn_blocking(move || {
                 // Who does not wait any more needs no leaf.
@@ -187,15 +194,19 @@ impl Signer for BatchSigner {
     async fn sign_any(&self, statement: &[u8]) -> Result<Signature, SignError> {
         let answer = {
             let mut state = self.0.state();
-            if state.busy {
+            if state.busy || state.coming > 0 {
                 let (send, answer) = oneshot::channel();
                 state.queue.push_back(Waiting {
                     statement: statement.to_vec(),
                     since: Instant::now(),
                     answer: send,
                 });
-                if state.queue.len() >= state.target {
+                if state.together() {
                     self.0.together.notify_one();
+                }
+                if !state.busy {
+                    state.busy = true;
+                    tokio::spawn(self.clone().serve());
                 }
                 Some(answer)
             } else {
@@ -212,6 +223,48 @@ impl Signer for BatchSigner {
                 Ok(Signature::alone(self.alg(), bytes))
             }
         }
+    }
+}
+
+/// One statement that was announced: signs as its [`BatchSigner`] does, once. Dropped before that, nobody waits for it any more.
+pub struct Turn {
+    batch: BatchSigner,
+    announced: AtomicBool,
+}
+
+impl Turn {
+    fn arrive(&self) {
+        if self.announced.swap(false, Ordering::Relaxed) {
+            let mut state = self.batch.0.state();
+            state.coming -= 1;
+            if state.together() {
+                self.batch.0.together.notify_one();
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.arrive();
+    }
+}
+
+#[async_trait]
+impl Signer for Turn {
+    fn key_id(&self) -> KeyId {
+        self.batch.key_id()
+    }
+    fn alg(&self) -> SignatureAlg {
+        self.batch.alg()
+    }
+    async fn sign(&self, statement: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.arrive();
+        self.batch.sign(statement).await
+    }
+    async fn sign_any(&self, statement: &[u8]) -> Result<Signature, SignError> {
+        self.arrive();
+        self.batch.sign_any(statement).await
     }
 }
 
@@ -271,6 +324,26 @@ mod tests {
         // Afterwards it serves a single one at once again.
         let again = signer.sign_any(b"again").await.unwrap();
         assert!(holds(&signer, b"again", &again) <= BATCH_MAX);
+    }
+
+    /// Who is announced is waited for; who turns back is not.
+    #[tokio::test]
+    async fn those_who_are_announced_are_waited_for() {
+        let signer = signer();
+        let [one, two, gone] = [(); 3].map(|()| signer.turn());
+        let waits = tokio::spawn(async move { one.sign_any(b"1").await.unwrap() });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(gone);
+        let second = two.sign_any(b"2").await.unwrap();
+        let first = waits.await.unwrap();
+        assert_eq!((holds(&signer, b"1", &first), holds(&signer, b"2", &second)), (2, 2));
+        assert_eq!(signer.0.state().coming, 0);
+        // One who does not come is waited for no longer than that.
+        let (_never, last) = (signer.turn(), signer.turn());
+        let began = Instant::now();
+        let made = last.sign_any(b"3").await.unwrap();
+        assert_eq!(holds(&signer, b"3", &made), 1);
+        assert!(began.elapsed() >= LINGER, "{:?}", began.elapsed());
     }
 
     #[test]

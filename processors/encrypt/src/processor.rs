@@ -226,6 +226,8 @@ impl Encrypt {
             );
             ProcessError::reject(ErrorCode::Forbidden, reason)
         })?;
+        // Before anything is read: those who sign together wait for those who are on their way.
+        let signer = self.signing.signer(&self.vault.ring, object.size);
         let ObjectBody { meta, stream, .. } = document.read().await.map_err(ProcessError::Document)?;
         if meta.size != object.size {
             return Err(corrupt(job, "size differs from what was announced"));
@@ -239,7 +241,6 @@ impl Encrypt {
             content_type,
             user: meta.user,
         });
-        let signer = self.signing.signer(&self.vault.ring);
         let sealer = Sealer::new(self.vault.provider.as_ref(), &request, signer.as_ref()).map_err(cannot_seal)?;
 
         let at = self.vault.place.at(key.clone());

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cofferdam_processor::{Catalog, CommandHandler, CommandJob, ObjectRecord, ObjectState, ProcessError};
-use cofferdam_schemas::{CommandOutcome, ErrorCode, RetrieveRequest, SealedCopy, Timestamp, Verdict, WireError};
+use cofferdam_schemas::{
+    CommandOutcome, ErrorCode, ObjectId, RetrieveRequest, SealedCopy, Selector, Timestamp, Verdict, WireError,
+};
 use cofferdam_seams::crash::{self, Point, When};
 use cofferdam_seams::{Clock, Locator, ObjectError, ObjectMeta, Place, PutOptions, Upload};
 use serde_json::json;
@@ -87,9 +89,7 @@ impl Retrieve {
         let invalid = |text| Refusal::new(ErrorCode::InvalidRequest, text);
         let request: RetrieveRequest = read(&job.command.body).map_err(invalid)?;
         check(&request).map_err(invalid)?;
-        let record = find(&self.catalog, job, &request.select).await?;
-        let sealed = available(&record)?;
-        let wanted = wanted(&request, sealed)?;
+        let mut record = find(&self.catalog, job, &request.select).await?;
 
         // From the time of acceptance, not of delivery: the same command always has the same outbox key.
         let accepted = u64::try_from(job.command.accepted_at.unix_millis() / 1000).unwrap_or(0);
@@ -105,9 +105,18 @@ impl Retrieve {
         self.remaining(expires_at)?;
         let meta = match self.outbox.store.head(&at).await {
             Ok(meta) => meta,
-            Err(ObjectError::NotFound { .. }) => self.open_into(&at, &record, sealed, wanted).await?,
+            Err(ObjectError::NotFound { .. }) => {
+                let sealed = available(&record)?;
+                let wanted = wanted(&request, sealed)?;
+                self.open_into(&at, &record, sealed, wanted).await?
+            }
             Err(error) => return Err(in_outbox(error).into()),
         };
+        if let Some(earlier) = self.earlier(job, &record, &meta).await? {
+            record = earlier;
+        }
+        let sealed = available(&record)?;
+        let wanted = wanted(&request, sealed)?;
 
         // Two commands with one id: the gateway stops them, and should it not, the second does not get the first one's
         // bytes.
@@ -147,6 +156,34 @@ impl Retrieve {
             object: Some(record.object.id),
             values,
         })
+    }
+
+    /// The version that an earlier delivery of the same command took, when the key has a newer one by now: whatever is
+    /// delivered again has the result of the first time.
+    async fn earlier(
+        &self,
+        job: &CommandJob,
+        record: &ObjectRecord,
+        meta: &ObjectMeta,
+    ) -> Result<Option<ObjectRecord>, Stop> {
+        let taken = meta.user.get(outbox::META_OBJECT);
+        let Some(taken) = taken.and_then(|id| id.parse::<ObjectId>().ok()) else {
+            return Ok(None);
+        };
+        if taken == record.object.id {
+            return Ok(None);
+        }
+        let select = Selector {
+            object: Some(taken),
+            ..Selector::default()
+        };
+        let found = self.catalog.find(&job.command.tenant, &select).await?;
+        let same = |found: &ObjectRecord| {
+            let (one, other) = (&found.object, &record.object);
+            (&one.tenant, &one.bucket, &one.key) == (&other.tenant, &other.bucket, &other.key)
+        };
+        // Of another key: somebody used the id twice, which is refused by whoever compares the labels.
+        Ok(found.filter(same))
     }
 
     fn remaining(&self, expires_at: Timestamp) -> Result<Duration, Refusal> {

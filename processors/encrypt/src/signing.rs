@@ -45,16 +45,16 @@ impl Signing {
         self.how == Signatures::Batch && size <= BATCHED_UP_TO
     }
 
-    /// The signer of now: the ring's newest key, which changes once a year.
-    pub(crate) fn signer(&self, ring: &KeyRing) -> Arc<dyn Signer> {
+    /// The signer of now, which is the ring's newest key and changes once a year, for a document of this size that is about to be sealed.
+    pub(crate) fn signer(&self, ring: &KeyRing, size: u64) -> Arc<dyn Signer> {
         let key = ring.signer();
-        if self.how == Signatures::Each {
+        if !self.batches(size) {
             return key;
         }
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
         match &*batch {
-            Some(signer) if signer.key_id() == key.key_id() => Arc::new(signer.clone()),
-            _ => Arc::new(batch.insert(BatchSigner::new(key)).clone()),
+            Some(signer) if signer.key_id() == key.key_id() => Arc::new(signer.turn()),
+            _ => Arc::new(batch.insert(BatchSigner::new(key)).turn()),
         }
     }
 }

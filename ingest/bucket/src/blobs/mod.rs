@@ -18,7 +18,7 @@ pub(crate) use reader::{BlobStream, Piece, Source};
 pub(crate) use writer::{BlobWriter, NewBlob};
 
 /// How much is read, written and hashed at a time.
-pub(crate) const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 1024 * 1024;
 
 /// The directory of blob files. Clones share it.
 #[derive(Clone)]

@@ -25,10 +25,10 @@ pub type SharedSecret = Zeroizing<[u8; SHARED_SECRET_LEN]>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProviderKind {
-    /// The RustCrypto crates: portable, pure Rust. The default.
-    #[default]
+    /// The RustCrypto crates: portable, pure Rust.
     RustCrypto,
-    /// aws-lc-rs: assembler, several times faster where it counts.
+    /// aws-lc-rs: assembler, several times faster where it counts. The default: it is in every build anyway, for TLS.
+    #[default]
     AwsLc,
 }
 

@@ -90,6 +90,26 @@ async fn the_same_command_gives_the_same_copy() {
     assert_eq!(bench.keys_in(bench.outbox()).await.len(), 2);
 }
 
+/// Found by `cargo xtask prove --seed 302`: the second delivery of a command by key took the newer version, met the
+/// first one's copy under its id, and turned a result that was `done` into a refusal.
+#[tokio::test]
+async fn a_command_by_key_keeps_the_version_it_took_first() {
+    let bench = Bench::new().await;
+    let older = bench.finished("a.txt", text(100), ObjectState::Done).await;
+    let body = json!({"select": {"key": "a.txt"}});
+    let first = bench.send("retrieve", "c1", body.clone()).await.unwrap();
+    assert_eq!(first.object, Some(older.object.id));
+    let newer = bench.finished("a.txt", text(200), ObjectState::Done).await;
+    assert_eq!(bench.send("retrieve", "c1", body.clone()).await.unwrap(), first);
+    let other = bench.send("retrieve", "c2", body).await.unwrap();
+    assert_eq!(other.object, Some(newer.object.id));
+    // Of another key it is still somebody else's id.
+    bench.finished("b/a.txt", text(100), ObjectState::Done).await;
+    let stolen = json!({"select": {"key": "b/a.txt"}});
+    let refused = bench.send("retrieve", "c1", stolen).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRequest, "{}", refused.message);
+}
+
 #[tokio::test]
 async fn one_id_for_two_commands() {
     let bench = Bench::new().await;

@@ -41,7 +41,7 @@ async fn seals_for_tenant_and_recovery() {
     let bytes = read(bench.vault(), &vault_key(&job)).await.unwrap();
     assert_eq!(sealed.size, bytes.len() as u64);
     assert_eq!(conclusion.details["overhead_bytes"], sealed.size - 17);
-    assert_eq!(conclusion.details["provider"], "rust-crypto");
+    assert_eq!(conclusion.details["provider"], "aws-lc");
     assert!(conclusion.verdict.is_none() && conclusion.findings.is_empty());
     for secret in [&b"diagnosis"[..], b"anna-smith", b"text/plain"] {
         assert!(!bytes.windows(secret.len()).any(|w| w == secret));
