@@ -29,7 +29,7 @@ const DISK_MIB: u64 = 3_072;
 const READERS: [&str; 3] = ["encrypt-hi", "validate-hi", "sink-sqlite-events"];
 
 /// One kind of fault, and how often it is drawn.
-const KINDS: [(&str, u64); 15] = [
+const KINDS: [(&str, u64); 16] = [
     ("process killed", 10),
     ("broker killed", 10),
     ("process stopped and continued", 6),
@@ -45,6 +45,7 @@ const KINDS: [(&str, u64); 15] = [
     ("messages repeated out of order", 8),
     ("messages lost", 4),
     ("clock set off", 3),
+    ("started with yesterday's data", 3),
 ];
 
 /// See the module.
@@ -64,6 +65,7 @@ pub struct Nemesis {
     /// Whether this epoch loses messages; then it has no poison, which might be lost as well.
     loses: bool,
     lost: bool,
+    day_passed: bool,
     faults: BTreeMap<&'static str, usize>,
 }
 
@@ -100,6 +102,7 @@ impl Nemesis {
             perhaps: 0,
             loses,
             lost: false,
+            day_passed: false,
             faults: BTreeMap::new(),
         })
     }
@@ -124,6 +127,7 @@ impl Nemesis {
         Expect {
             power_cut: self.lost,
             refusals: true,
+            day_passed: self.day_passed,
             ..Expect::default()
         }
     }
@@ -273,6 +277,17 @@ impl Nemesis {
                 let offset = self.random.below(600_000).cast_signed() - 300_000;
                 tokio::task::block_in_place(|| self.instance.kill())?;
                 self.begin(settings(&self.log).env(CLOCK, offset.to_string())).await?;
+            }
+            "started with yesterday's data" => {
+                // Everything in hand is a day old: windows are over, links and copies have expired. Clients' signatures are a day old too, so
+                // that nothing is taken until the clock is right again.
+                tokio::task::block_in_place(|| self.instance.kill())?;
+                self.day_passed = true;
+                let day = Duration::from_secs(86_400).as_millis().to_string();
+                self.begin(settings(&self.log).env(CLOCK, day)).await?;
+                tokio::time::sleep(a_while).await;
+                tokio::task::block_in_place(|| self.instance.kill())?;
+                self.begin(settings(&self.log)).await?;
             }
             other => anyhow::bail!("no fault {other}"),
         }
