@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: measures, and keeps what was measured.
 //!
 //! Every bench prints its figures as lines `name value unit` on standard output. A run is kept with `--save NAME` as `docs/benchmarks/NAME.txt`: the
-//! machine first, then the figures as they were printed. `docs/benchmarks.md` is written from the kept runs and from nothing else.
+//! machine first, then the figures as they were printed. `docs/benchmarks.md` is written from the kept runs, with the aims beside the figures.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod aims;
+mod page;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -17,27 +19,37 @@ struct Program {
     name: &'static str,
     /// What it measures, for the list.
     about: &'static str,
+    /// Names of single benches that it takes.
+    single: &'static [&'static str],
     /// A program of `tests/peers` that it runs beside itself.
     peer: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 2] = [
+const PROGRAMS: [Program; 3] = [
     Program {
         name: "pipeline",
-        about: "the whole path: small documents, latency, large documents, memory",
+        about: "the whole path: small documents, latency, large documents, memory, a store of a million",
+        single: &["small", "latency", "large-memory", "large-disk", "memory", "million"],
         peer: None,
     },
     Program {
         name: "envelope",
         about: "sealing and opening in memory, both providers, one core and all, with age beside them",
+        single: &[],
         peer: Some("age"),
+    },
+    Program {
+        name: "shell",
+        about: "consume, result, ack through the worker shell, with async-nats alone beside it",
+        single: &[],
+        peer: None,
     },
 ];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Programs, or words that a program takes as the names of single benches.
+    /// Programs, or single benches of one.
     names: Vec<String>,
     quick: bool,
     save: Option<String>,
@@ -59,27 +71,39 @@ impl Request {
                     request.save = Some(name.clone());
                 }
                 option if option.starts_with('-') => return Err(format!("{option} is not an option of bench")),
-                name => request.names.push(name.to_owned()),
+                name if known(name) => request.names.push(name.to_owned()),
+                name => {
+                    return Err(format!(
+                        "there is no bench {name}; there are {}",
+                        every_name().join(", ")
+                    ));
+                }
             }
         }
         Ok(request)
     }
 
-    /// The programs to run, each with the words it is given.
+    /// The programs to run, each with the single benches it is to run; none of them means all.
     fn programs(&self) -> Vec<(&'static Program, Vec<&str>)> {
-        let known = |name: &&str| PROGRAMS.iter().any(|program| program.name == *name);
-        let (programs, words): (Vec<&str>, Vec<&str>) = self.names.iter().map(String::as_str).partition(known);
-        PROGRAMS
-            .iter()
-            // A word alone names a bench of the first program.
-            .filter(|program| match (programs.is_empty(), words.is_empty()) {
-                (true, true) => true,
-                (true, false) => program.name == PROGRAMS[0].name,
-                (false, _) => programs.contains(&program.name),
-            })
-            .map(|program| (program, words.clone()))
-            .collect()
+        let each = PROGRAMS.iter().map(|program| {
+            let names = self.names.iter().map(String::as_str);
+            let single: Vec<&str> = names.filter(|name| program.single.contains(name)).collect();
+            (program, single)
+        });
+        each.filter(|(program, single)| {
+            self.names.is_empty() || !single.is_empty() || self.names.iter().any(|name| name == program.name)
+        })
+        .collect()
     }
+}
+
+fn every_name() -> Vec<&'static str> {
+    let each = |program: &'static Program| [program.name].into_iter().chain(program.single.iter().copied());
+    PROGRAMS.iter().flat_map(each).collect()
+}
+
+fn known(name: &str) -> bool {
+    every_name().contains(&name)
 }
 
 /// Builds with the `release` profile, measures, prints, keeps.
@@ -110,7 +134,7 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
                 eprintln!("{line}");
             } else {
                 println!("{line}");
-                if figure(line).is_some() {
+                if page::figure(line).is_some() {
                     text.push_str(line);
                     text.push('\n');
                 }
@@ -124,7 +148,7 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
         let folder = root().join("docs/benchmarks");
         std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         write(folder.join(format!("{name}.txt")), &text)?;
-        write(root().join("docs/benchmarks.md"), &page(&kept()?))?;
+        write(root().join("docs/benchmarks.md"), &page::page(&page::kept()?))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,13 +181,6 @@ fn peer(name: &str) -> Outcome<[std::ffi::OsString; 2]> {
 
 fn write(path: PathBuf, text: &str) -> Outcome<()> {
     std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
-}
-
-/// `name value unit`, the unit possibly of several words.
-fn figure(line: &str) -> Option<(&str, &str, &str)> {
-    let (name, rest) = line.split_once(' ')?;
-    let (value, unit) = rest.split_once(' ')?;
-    (name.contains('.') && value.parse::<f64>().is_ok()).then_some((name, value, unit))
 }
 
 /// The machine, the versions and the settings that figures depend on, as lines `# name: value`.
@@ -221,90 +238,6 @@ fn machine(server: &std::path::Path) -> String {
     })
 }
 
-/// A kept run.
-struct Kept {
-    name: String,
-    machine: Vec<String>,
-    /// In the order they were printed.
-    figures: Vec<(String, String, String)>,
-}
-
-fn kept() -> Outcome<Vec<Kept>> {
-    let folder = root().join("docs/benchmarks");
-    let entries = std::fs::read_dir(&folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
-    let files: BTreeSet<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .collect();
-    files
-        .into_iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            let name = path
-                .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            Ok(parse(name, &text))
-        })
-        .collect()
-}
-
-fn parse(name: String, text: &str) -> Kept {
-    let machine = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# "))
-        .map(str::to_owned)
-        .collect();
-    let own = |(name, value, unit): (&str, &str, &str)| (name.to_owned(), value.to_owned(), unit.to_owned());
-    Kept {
-        name,
-        machine,
-        figures: text.lines().filter_map(figure).map(own).collect(),
-    }
-}
-
-/// The page: one table, a column a run.
-fn page(runs: &[Kept]) -> String {
-    let mut text = "# Benchmarks\n\nWritten by `cargo xtask bench --save NAME` from the runs in `docs/benchmarks`, each on the machine named below its table. Machines are shared and noisy: compare figures of one run, not of two.\n\n".to_owned();
-    let mut order: Vec<(&str, &str)> = Vec::new();
-    for (name, _, unit) in runs.iter().flat_map(|run| &run.figures) {
-        if !order.iter().any(|(known, _)| *known == name.as_str()) {
-            order.push((name, unit));
-        }
-    }
-    let heads: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    let _ = writeln!(
-        text,
-        "| figure | unit | {} |\n|---|---|{}",
-        heads.join(" | "),
-        "---:|".repeat(runs.len())
-    );
-    let columns: Vec<BTreeMap<&str, &str>> = runs
-        .iter()
-        .map(|run| {
-            run.figures
-                .iter()
-                .map(|(name, value, _)| (name.as_str(), value.as_str()))
-                .collect()
-        })
-        .collect();
-    for (name, unit) in order {
-        let values: Vec<&str> = columns
-            .iter()
-            .map(|column| column.get(name).copied().unwrap_or(""))
-            .collect();
-        let _ = writeln!(text, "| {name} | {unit} | {} |", values.join(" | "));
-    }
-    for run in runs {
-        let _ = write!(text, "\n## Run {}\n\n", run.name);
-        for fact in &run.machine {
-            let _ = writeln!(text, "* {fact}");
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,38 +248,52 @@ mod tests {
 
     #[test]
     fn arguments() {
-        let all = request(&[]).expect("nothing is fine");
-        assert_eq!(all.programs().len(), PROGRAMS.len());
         let one = request(&["small", "--quick", "--save", "before-1"]).expect("fine");
         assert_eq!((one.quick, one.save.as_deref()), (true, Some("before-1")));
-        let programs = one.programs();
-        assert_eq!(
-            (programs.len(), programs[0].0.name, programs[0].1.as_slice()),
-            (1, "pipeline", ["small"].as_slice())
-        );
-        for wrong in [&["--save"][..], &["--save", "A b"], &["--fast"]] {
+        for wrong in [
+            &["--save"][..],
+            &["--save", "A b"],
+            &["--fast"],
+            &["smal"],
+            &["small", "x"],
+        ] {
             assert!(request(wrong).is_err(), "{wrong:?}");
         }
     }
 
+    #[track_caller]
+    fn runs(names: &[&str], expected: &[(&str, &[&str])]) {
+        let request = request(names).expect("known names");
+        let found = request.programs();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(program, single)| (program.name, single.as_slice()))
+            .collect();
+        assert_eq!(found, expected, "{names:?}");
+    }
+
     #[test]
-    fn figures_and_pages() {
-        assert_eq!(
-            figure("small.rate 12.50 documents/s"),
-            Some(("small.rate", "12.50", "documents/s"))
+    fn a_single_bench_goes_to_the_program_that_has_it() {
+        runs(&[], &[("pipeline", &[]), ("envelope", &[]), ("shell", &[])]);
+        runs(&["small"], &[("pipeline", &["small"])]);
+        runs(&["small", "envelope"], &[("pipeline", &["small"]), ("envelope", &[])]);
+        runs(&["shell"], &[("shell", &[])]);
+        runs(
+            &["pipeline", "million", "small"],
+            &[("pipeline", &["million", "small"])],
         );
-        for other in ["Finished in 3 s", "small.rate", "small.rate x s", "running 3 tests"] {
-            assert_eq!(figure(other), None, "{other}");
-        }
-        let runs = [
-            parse("a".into(), "# cores: 2\nx.a 1.00 s\nx.b 2.00 MB\n"),
-            parse("b".into(), "# cores: 4\nx.b 3.00 MB\n"),
-        ];
-        let page = page(&runs);
-        assert!(
-            page.contains("| x.a | s | 1.00 |  |\n| x.b | MB | 2.00 | 3.00 |\n"),
-            "{page}"
-        );
-        assert!(page.contains("## Run b\n\n* cores: 4\n"), "{page}");
+    }
+
+    /// The programs refuse a name they do not know, so the lists here must be theirs.
+    #[test]
+    fn single_benches_are_those_of_the_program() {
+        let source = include_str!("../../tests/benches/pipeline/main.rs");
+        let list = source.split_once("const BENCHES").expect("a list").1;
+        let list = list.split_once("];").expect("an end").0;
+        let there: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+        assert_eq!(PROGRAMS[0].single, there);
+        let all = every_name();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
     }
 }
