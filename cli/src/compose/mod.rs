@@ -2,6 +2,7 @@
 
 mod adapters;
 mod banner;
+mod buses;
 mod facts;
 mod roles;
 mod stores;

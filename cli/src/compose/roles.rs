@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use cofferdam_ingest as ingest;
 use cofferdam_nats::accounts::Accounts;
 use cofferdam_nats::worker::{self, WorkerSettings};
-use cofferdam_nats::{Bus, Login, Need, topology, trim};
+use cofferdam_nats::{Bus, topology, trim};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName};
 use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
@@ -18,6 +18,7 @@ use cofferdam_sinks::sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
 use super::adapters::{Closing, StoreFinality};
+use super::buses::Broker;
 use super::facts::{self, Facts};
 use super::stores;
 use super::supervise::Services;
@@ -79,21 +80,12 @@ struct Role<'a> {
 
 impl Role<'_> {
     async fn bus(&self, role: &str) -> anyhow::Result<Bus> {
-        let login = self
-            .accounts
-            .login(role)
-            .with_context(|| format!("no user for role {role} in the secrets file"))?;
-        let bus = Bus::connect(Login {
-            url: self.url.clone(),
-            user: login.user,
-            password: login.password,
-            role: login.role,
-        })
-        .await?;
-        if let Some(needs) = self.facts.roles().iter().find(|needs| needs.role == role) {
-            bus.self_check(&Need::of(needs)).await?;
-        }
-        Ok(bus)
+        let broker = Broker {
+            url: &self.url,
+            accounts: &self.accounts,
+            roles: &self.facts.roles(),
+        };
+        broker.bus(role).await
     }
 
     async fn stores(&self) -> anyhow::Result<Stores> {

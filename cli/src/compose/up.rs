@@ -12,7 +12,7 @@ use cofferdam_ingest as ingest;
 use cofferdam_nats::accounts::Accounts;
 use cofferdam_nats::server::{self, Preferred, ServerSettings, SyncMode};
 use cofferdam_nats::worker::{self, WorkerSettings};
-use cofferdam_nats::{Bus, Login, Need, topology, trim};
+use cofferdam_nats::{Bus, topology, trim};
 use cofferdam_processor::{Deps, Registration, Stores};
 use cofferdam_schemas::{Lane, ProcessorName, SourceName};
 use cofferdam_seams::{Clock, ObjectStore, Place, SystemClock, crash};
@@ -22,6 +22,7 @@ use cofferdam_sinks::sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
 use super::adapters::{Closing, StoreFinality, StoreFinals};
+use super::buses::Broker;
 use super::facts::{self, Facts};
 use super::supervise::Services;
 use super::{banner, stores};
@@ -138,22 +139,13 @@ async fn instance(
             .iter()
             .map(|(what, asked, got)| format!("port {asked} for NATS ({what}) is taken; {got} is used")),
     );
-    let connect = |role: String| {
-        let (login, url) = (accounts.login(&role), server.url());
-        async move {
-            let login = login.with_context(|| format!("no user for role {role}"))?;
-            anyhow::Ok(
-                Bus::connect(Login {
-                    url,
-                    user: login.user,
-                    password: login.password,
-                    role: login.role,
-                })
-                .await?,
-            )
-        }
+    let url = server.url();
+    let broker = Broker {
+        url: &url,
+        accounts: &accounts,
+        roles: &roles,
     };
-    let provisioner = connect("provisioner".to_owned()).await?;
+    let provisioner = broker.unchecked("provisioner").await?;
     let topology = facts.topology_within(plan, topology::StreamLimits::within(server.max_store()));
     let report = cofferdam_nats::provision(&provisioner, &topology).await?;
     tracing::info!(
@@ -165,36 +157,33 @@ async fn instance(
         tracing::warn!(%drift, "setting was repaired");
     }
     server.flush_definitions().await?;
-    let mut buses = BTreeMap::new();
-    for role in ["ingest", "gateway", "join", "sink", "query", "dlq", "trim"]
+    let connected = ["ingest", "gateway", "join", "sink", "query", "dlq", "trim"]
         .map(str::to_owned)
         .into_iter()
-        .chain(facts.processors.iter().chain(&facts.verbs).map(ToString::to_string))
-    {
-        let bus = connect(role.clone()).await?;
-        if let Some(needs) = roles.iter().find(|needs| needs.role == role) {
-            bus.self_check(&Need::of(needs)).await?;
-        }
-        buses.insert(role, bus);
-    }
+        .chain(facts.processors.iter().chain(&facts.verbs).map(ToString::to_string));
+
+    // The stores, beside the connections.
+    let normaliser = Arc::new(facts::normaliser(plan)?);
+    let names = &plan.raw.buckets;
+    let opened = async {
+        let settings = BucketSettings {
+            data_dir: plan.data_dir.clone(),
+            region: plan.raw.s3.region.clone(),
+            landing: facts::landing(plan, &normaliser),
+            inline_limit: 64 * 1024,
+            clock: clock.clone(),
+        };
+        let (bucket, store) = (Bucket::open(settings).await?, SqliteStore::open(&plan.database).await?);
+        anyhow::Ok((bucket, store))
+    };
+    let (buses, (bucket, store)) = tokio::try_join!(broker.buses(connected), opened)?;
+    let store: Arc<dyn Store> = Arc::new(store);
     let bus = |role: &str| {
         buses
             .get(role)
             .cloned()
             .with_context(|| format!("no connection for role {role}"))
     };
-
-    // The stores.
-    let normaliser = Arc::new(facts::normaliser(plan)?);
-    let names = &plan.raw.buckets;
-    let bucket = Bucket::open(BucketSettings {
-        data_dir: plan.data_dir.clone(),
-        region: plan.raw.s3.region.clone(),
-        landing: facts::landing(plan, &normaliser),
-        inline_limit: 64 * 1024,
-        clock: clock.clone(),
-    })
-    .await?;
     for name in plan.landing.iter().chain([&names.vault, &names.results, &names.outbox]) {
         bucket.create_bucket(name).await?;
     }
@@ -224,7 +213,6 @@ async fn instance(
         results: place(&names.results),
         outbox: place(&names.outbox),
     };
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.database).await?);
 
     // The endpoint, so that links can be signed before the first command.
     let credentials = S3Credentials::load_or_create(&plan.data_dir, &plan.tenants)?;
