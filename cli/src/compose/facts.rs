@@ -7,6 +7,7 @@ use anyhow::Context;
 use cofferdam_bucket::{Grants, Landing};
 use cofferdam_ingest::{Normaliser, PlanPolicy, RetirePolicy as Retire, Tenancy, TenantMap};
 use cofferdam_nats::accounts::{RoleFacts, RoleNeeds, roles};
+use cofferdam_nats::trim::TrimSettings;
 use cofferdam_nats::{Topology, TopologySettings};
 use cofferdam_processor::Registration;
 use cofferdam_schemas::{ProcessorName, SourceName, TenantName};
@@ -140,6 +141,21 @@ pub fn retire(plan: &Plan) -> Retire {
     }
 }
 
+/// When streams are cut, and down to what.
+pub fn trim(plan: &Plan) -> TrimSettings {
+    let trim = &plan.raw.nats.trim;
+    TrimSettings {
+        every: Duration::from_secs(trim.every_s),
+        start: trim.start,
+        pressure: trim.pressure,
+        replay: Duration::from_secs(trim.replay_s),
+        settle: Duration::from_millis(trim.settle_ms),
+        most: trim.most.clone(),
+        // That a second `done` cannot be rests on how long the first stays: nothing to choose.
+        ..TrimSettings::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +202,28 @@ mod tests {
         };
         check("acme", &["acme-in"]);
         check("zeta", &[]);
+    }
+
+    #[test]
+    fn streams_are_trimmed_as_configured() {
+        let mut plan = plan();
+        let without = format!("{:?}", trim(&plan));
+        assert_eq!(without, format!("{:?}", TrimSettings::default()));
+        let raw = &mut plan.raw.nats.trim;
+        (raw.every_s, raw.start, raw.pressure, raw.replay_s, raw.settle_ms) = (7, 0.25, 0.75, 60, 1_500);
+        raw.most = BTreeMap::from([("RES".to_owned(), 5)]);
+        let settings = trim(&plan);
+        assert_eq!(
+            (settings.every, settings.replay, settings.settle),
+            (
+                Duration::from_secs(7),
+                Duration::from_secs(60),
+                Duration::from_millis(1_500)
+            )
+        );
+        assert_eq!((settings.start, settings.pressure), (0.25, 0.75));
+        assert_eq!(settings.most, plan.raw.nats.trim.most);
+        assert_eq!(settings.done_kept, TrimSettings::default().done_kept);
     }
 
     #[test]

@@ -294,8 +294,9 @@ async fn service(
         "trim" => {
             let (bus, topology) = (role.bus("trim").await?, role.facts.topology(plan));
             let own = bus.with_finality(Arc::new(StoreFinality(role.store().await?)));
+            let settings = facts::trim(plan);
             services.start(name, move |stop| {
-                trim::run_trim(own.clone(), topology.clone(), trim::TrimSettings::default(), stop)
+                trim::run_trim(own.clone(), topology.clone(), settings.clone(), stop)
             });
             buses.push(bus);
         }

@@ -419,8 +419,9 @@ async fn instance(
     {
         let finality = Arc::new(StoreFinality(store.clone()));
         let (bus, topology) = (bus("trim")?.with_finality(finality), topology.clone());
+        let settings = facts::trim(plan);
         services.start("trim", move |stop| {
-            trim::run_trim(bus.clone(), topology.clone(), trim::TrimSettings::default(), stop)
+            trim::run_trim(bus.clone(), topology.clone(), settings.clone(), stop)
         });
     }
     {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use cofferdam_nats::trim::STREAMS;
 use cofferdam_processor::{ConfigProblem, Registration};
 use cofferdam_schemas::{BucketName, ProcessorName, SourceName, TenantName};
 
-use super::raw::{Raw, RetirePolicy, S3Store};
+use super::raw::{Raw, RetirePolicy, S3Store, Trim};
 
 /// A foreign store, checked.
 #[derive(Debug, Clone)]
@@ -231,6 +232,7 @@ impl Plan {
         if raw.limits.grace_s > 9 {
             wrong("limits.grace_s", "is at most 9".into());
         }
+        check_trim(&raw.nats.trim, &mut wrong);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -257,5 +259,32 @@ impl Plan {
             sources,
             raw,
         })
+    }
+}
+
+fn check_trim(trim: &Trim, wrong: &mut impl FnMut(&str, String)) {
+    if !(1..=3_600).contains(&trim.every_s) {
+        wrong("nats.trim.every_s", "is 1 to 3600".into());
+    }
+    if !(trim.start > 0.0 && trim.start < 1.0) {
+        wrong("nats.trim.start", "is more than 0 and less than 1".into());
+    }
+    if !(trim.pressure > trim.start && trim.pressure <= 1.0) {
+        wrong("nats.trim.pressure", "is more than `start`, and at most 1".into());
+    }
+    if !(1_000..=60_000).contains(&trim.settle_ms) {
+        wrong("nats.trim.settle_ms", "is 1000 to 60000".into());
+    }
+    for (stream, most) in &trim.most {
+        let key = format!("nats.trim.most.{stream}");
+        if !STREAMS.contains(&stream.as_str()) {
+            wrong(
+                &key,
+                format!("no stream that is trimmed; there are {}", STREAMS.join(", ")),
+            );
+        }
+        if *most == 0 {
+            wrong(&key, "is at least 1".into());
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cofferdam_nats::trim::TrimSettings;
 use cofferdam_schemas::{BucketName, ProcessorName, SourceName, TenantName};
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +244,8 @@ pub struct Nats {
     pub secrets_file: Option<PathBuf>,
     /// Replicas of streams and consumers: 1 embedded, 3 on a cluster.
     pub replicas: usize,
+    /// When streams are cut, and down to what.
+    pub trim: Trim,
 }
 
 impl Default for Nats {
@@ -255,6 +258,40 @@ impl Default for Nats {
             url: None,
             secrets_file: None,
             replicas: 1,
+            trim: Trim::default(),
+        }
+    }
+}
+
+/// How the streams are kept short. Nothing that somebody still needs is removed, whatever stands here; a stream that is full of such things refuses more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trim {
+    /// How often to look, in seconds, 1 to 3,600; ten times as often while a stream is above `start`.
+    pub every_s: u64,
+    /// From this share of a stream's limit on, what nobody needs is removed.
+    pub start: f64,
+    /// From this share on, `replay_s` and messages with a dead letter yield. Above `start`, at most 1.
+    pub pressure: f64,
+    /// How many seconds messages stay for people who want to read them again. More of them costs disk, up to the stream's limit.
+    pub replay_s: u64,
+    /// How many milliseconds what consumers acknowledged must have stood before it counts, 1,000 to 60,000.
+    pub settle_ms: u64,
+    /// Numbers of messages that count as full, by stream, besides the limits in bytes. 100,000 of `JOIN` cost the server about 50 MB of memory.
+    pub most: BTreeMap<String, u64>,
+}
+
+impl Default for Trim {
+    fn default() -> Self {
+        // What is in force without a file is said in one place.
+        let settings = TrimSettings::default();
+        Self {
+            every_s: settings.every.as_secs(),
+            start: settings.start,
+            pressure: settings.pressure,
+            replay_s: settings.replay.as_secs(),
+            settle_ms: u64::try_from(settings.settle.as_millis()).unwrap_or(u64::MAX),
+            most: settings.most,
         }
     }
 }

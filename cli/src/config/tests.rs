@@ -67,6 +67,26 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn trimming_has_limits() {
+    let text = "[nats.trim]\nevery_s = 0\nstart = 0.9\npressure = 0.9\nsettle_ms = 0\nmost = { DLQ = 5, RES = 0 }\n";
+    problems(
+        text,
+        &[
+            ("nats.trim.every_s", "1 to 3600"),
+            ("nats.trim.pressure", "more than `start`"),
+            ("nats.trim.settle_ms", "1000 to 60000"),
+            ("nats.trim.most.DLQ", "there are RAW, EVT, CMD, RES, JOIN"),
+            ("nats.trim.most.RES", "at least 1"),
+        ],
+    );
+    problems(
+        "[nats.trim]\nstart = nan\n",
+        &[("nats.trim.start", "less than 1"), ("nats.trim.pressure", "start")],
+    );
+    problems("[nats.trim]\nreplay = 5\n", &[("nats.trim.replay", "unknown key")]);
+}
+
+#[test]
 fn a_plan_that_seals_nothing_must_keep_the_plaintext() {
     problems("[plan]\nrequired = [\"validate\"]\n", &[("retire.policy", "keep")]);
 }
