@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)] // A bench that cannot go on ends.
 
 mod load;
+mod million;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ struct Size {
     paced: usize,
     large: usize,
     huge: u64,
+    /// Further documents in a store, and how many it has by then.
+    further: usize,
+    known: u64,
 }
 
 const FULL: Size = Size {
@@ -32,22 +36,27 @@ const FULL: Size = Size {
     paced: 3_000,
     large: 1_500,
     huge: 10 << 30,
+    further: 2_000,
+    known: 1_000_000,
 };
 const QUICK: Size = Size {
     small: 2_000,
     paced: 300,
     large: 150,
     huge: 1 << 30,
+    further: 1_000,
+    known: 100_000,
 };
 
 type Bench = fn(&Size) -> anyhow::Result<()>;
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("small", small),
     ("latency", latency),
     ("large-memory", large_memory),
     ("large-disk", large_disk),
     ("memory", memory),
+    ("million", million::million),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -125,11 +134,11 @@ fn finished(run: &cofferdam_tests::RunFile) -> anyhow::Result<usize> {
     Ok(usize::try_from(count)?)
 }
 
-/// Waits for that many `done` events, or, where some of the feed were dropped, for that many rows.
+/// Waits for that many `done` events, or, where some of the feed were dropped, for that many rows more than there were.
 async fn all_done(
     instance: &Instance,
     done: &mut async_nats::Subscriber,
-    count: usize,
+    (before, count): (usize, usize),
     mut each: impl FnMut(&serde_json::Value),
 ) -> anyhow::Result<Instant> {
     let mut heard = 0;
@@ -140,7 +149,7 @@ async fn all_done(
                 heard += 1;
             }
             Ok(None) => anyhow::bail!("the feed ended"),
-            Err(_) if finished(&instance.run)? >= count => break,
+            Err(_) if finished(&instance.run)? >= before + count => break,
             Err(_) => {
                 let rows = finished(&instance.run)?;
                 eprintln!("{heard} of {count} heard, {rows} rows");
@@ -157,46 +166,86 @@ fn spent(instance: &Instance) -> anyhow::Result<[Duration; 3]> {
     Ok([cpu(instance.run.pid)?, cpu(server)?, cpu(own)?])
 }
 
-/// Puts `count` documents of `size` bytes and follows them to their end; gives documents a second.
-fn through(name: &str, below: Option<&Path>, count: usize, size: usize, connections: usize) -> anyhow::Result<f64> {
+/// Documents to put.
+#[derive(Clone, Copy)]
+struct Documents {
+    count: usize,
+    size: usize,
+    connections: usize,
+}
+
+/// What they took.
+struct Taken {
+    /// Documents a second, to their end and to their answers.
+    rate: f64,
+    uploads: f64,
+    /// Microseconds of CPU a document: the program, its broker, this load generator.
+    cpu: [f64; 3],
+}
+
+/// Puts documents under keys that begin with `name` and follows them to their end. `before` is how many rows there are.
+async fn put(instance: &Instance, name: &str, before: usize, documents: Documents) -> anyhow::Result<Taken> {
+    let Documents {
+        count,
+        size,
+        connections,
+    } = documents;
+    let tenant = Tenant::connect(&instance.run).await?;
+    let mut done = tenant.nats.subscribe("live.done.>").await?;
+    tenant.nats.flush().await?;
+    let warm = Arc::new(sign_all(
+        &instance.run,
+        bodies(&format!("{name}/warm"), WARM.min(count), size),
+    )?);
+    send_all(&instance.run, warm.clone(), connections).await?;
+    all_done(instance, &mut done, (before, warm.len()), |_| {}).await?;
+    let before = before + warm.len();
+    let puts = Arc::new(sign_all(&instance.run, bodies(&format!("{name}/run"), count, size))?);
+    let spent_before = spent(instance)?;
+    let began = Instant::now();
+    let (run, all) = (instance.run.clone(), puts.clone());
+    let sending = async {
+        send_all(&run, all, connections).await?;
+        anyhow::Ok(began.elapsed())
+    };
+    let (sent, end) = tokio::try_join!(sending, all_done(instance, &mut done, (before, count), |_| {}))?;
+    let spent_after = spent(instance)?;
+    let each = |n: usize| (spent_after[n] - spent_before[n]).as_secs_f64() * 1e6 / count as f64;
+    Ok(Taken {
+        rate: count as f64 / (end - began).as_secs_f64(),
+        uploads: count as f64 / sent.as_secs_f64(),
+        cpu: [each(0), each(1), each(2)],
+    })
+}
+
+/// Documents before the first that is measured.
+const WARM: usize = 100;
+
+/// Puts documents into an instance of their own; gives documents a second.
+fn through(name: &str, below: Option<&Path>, documents: Documents) -> anyhow::Result<f64> {
     let home = home(below)?;
     let instance = Instance::start(home.path(), Settings::default())?;
-    block_on(async {
-        let tenant = Tenant::connect(&instance.run).await?;
-        let mut done = tenant.nats.subscribe("live.done.>").await?;
-        tenant.nats.flush().await?;
-        let warm = Arc::new(sign_all(&instance.run, bodies("warm", 100.min(count), size))?);
-        send_all(&instance.run, warm.clone(), connections).await?;
-        all_done(&instance, &mut done, warm.len(), |_| {}).await?;
-        let puts = Arc::new(sign_all(&instance.run, bodies("run", count, size))?);
-        let before = spent(&instance)?;
-        let began = Instant::now();
-        let (run, all) = (instance.run.clone(), puts.clone());
-        let sending = async {
-            send_all(&run, all, connections).await?;
-            anyhow::Ok(began.elapsed())
-        };
-        let (sent, end) = tokio::try_join!(sending, all_done(&instance, &mut done, count, |_| {}))?;
-        let took = end - began;
-        let after = spent(&instance)?;
-        let rate = count as f64 / took.as_secs_f64();
-        figure(&format!("{name}.throughput"), rate, "documents/s");
-        figure(
-            &format!("{name}.uploads"),
-            count as f64 / sent.as_secs_f64(),
-            "documents/s",
-        );
-        for (n, part) in ["program", "broker", "load"].into_iter().enumerate() {
-            let each = (after[n] - before[n]).as_secs_f64() * 1e6 / count as f64;
-            figure(&format!("{name}.cpu.{part}"), each, "us/document");
-        }
-        Ok(rate)
-    })
+    let taken = block_on(put(&instance, "all", 0, documents))?;
+    figure(&format!("{name}.throughput"), taken.rate, "documents/s");
+    figure(&format!("{name}.uploads"), taken.uploads, "documents/s");
+    for (part, each) in ["program", "broker", "load"].into_iter().zip(taken.cpu) {
+        figure(&format!("{name}.cpu.{part}"), each, "us/document");
+    }
+    Ok(taken.rate)
 }
 
 /// 4 KiB documents, as many at once as it takes.
 fn small(size: &Size) -> anyhow::Result<()> {
-    through("small-4KiB", None, size.small, 4096, 64).map(drop)
+    through(
+        "small-4KiB",
+        None,
+        Documents {
+            count: size.small,
+            size: 4096,
+            connections: 64,
+        },
+    )
+    .map(drop)
 }
 
 /// 100 documents of 4 KiB a second: from the beginning of the PUT to `done`.
@@ -209,10 +258,10 @@ fn latency(size: &Size) -> anyhow::Result<()> {
         tenant.nats.flush().await?;
         let warm = Arc::new(sign_all(&instance.run, bodies("warm", 100, 4096))?);
         send_all(&instance.run, warm.clone(), 4).await?;
-        all_done(&instance, &mut done, warm.len(), |_| {}).await?;
+        all_done(&instance, &mut done, (0, warm.len()), |_| {}).await?;
         let puts = Arc::new(sign_all(&instance.run, bodies("run", size.paced, 4096))?);
         let mut ends = HashMap::new();
-        let hear = all_done(&instance, &mut done, size.paced, |event| {
+        let hear = all_done(&instance, &mut done, (100, size.paced), |event| {
             let key = event["object"]["key"].as_str().unwrap_or_default().to_owned();
             ends.insert(key, Instant::now());
         });
@@ -243,7 +292,15 @@ fn latency(size: &Size) -> anyhow::Result<()> {
 const MB: usize = 1_000_000;
 
 fn large_memory(size: &Size) -> anyhow::Result<()> {
-    let rate = through("large-1MB.memory", Some(Path::new("/dev/shm")), size.large, MB, 8)?;
+    let rate = through(
+        "large-1MB.memory",
+        Some(Path::new("/dev/shm")),
+        Documents {
+            count: size.large,
+            size: MB,
+            connections: 8,
+        },
+    )?;
     figure("large-1MB.memory.bytes", rate, "MB/s");
     Ok(())
 }
@@ -253,7 +310,15 @@ fn large_disk(size: &Size) -> anyhow::Result<()> {
     let folder = home(None)?;
     let disk = disk(folder.path(), size.large)?;
     figure("large-1MB.disk.possible", disk / 2.0, "MB/s");
-    let rate = through("large-1MB.disk", None, size.large, MB, 8)?;
+    let rate = through(
+        "large-1MB.disk",
+        None,
+        Documents {
+            count: size.large,
+            size: MB,
+            connections: 8,
+        },
+    )?;
     figure("large-1MB.disk.bytes", rate, "MB/s");
     figure("large-1MB.disk.share", rate / (disk / 2.0), "of possible");
     Ok(())
@@ -307,7 +372,7 @@ fn memory(size: &Size) -> anyhow::Result<()> {
         let began = Instant::now();
         let put = instance.cli(&["put", "--no-wait", "huge"])?;
         ensure!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
-        all_done(&instance, &mut done, 1, |_| {}).await?;
+        all_done(&instance, &mut done, (0, 1), |_| {}).await?;
         let took = began.elapsed().as_secs_f64();
         figure("memory.huge.rate", size.huge as f64 / 1e6 / took, "MB/s");
         figure(
