@@ -83,8 +83,12 @@ impl Telemetry {
         let filter = EnvFilter::try_new(&plan.raw.log.filter)
             .context("log.filter")?
             .and(quiet);
-        // The libraries below would otherwise trace their own exports.
-        let own = |metadata: &tracing::Metadata<'_>| metadata.target().starts_with("cofferdam");
+        // The libraries below would otherwise trace their own exports. What nobody will see are the details: only the spans that give logs and messages their
+        // ids are made then.
+        let exported = settings.otlp_endpoint.is_some();
+        let own = move |metadata: &tracing::Metadata<'_>| {
+            metadata.target().starts_with("cofferdam") && (exported || *metadata.level() <= tracing::Level::INFO)
+        };
         let spans = tracing_opentelemetry::layer()
             .with_tracer(traces.tracer("cofferdam"))
             .with_filter(tracing_subscriber::filter::filter_fn(own));

@@ -58,6 +58,19 @@ pub(crate) struct Outgoing {
     pub(crate) expect: Option<(String, u64)>,
 }
 
+macro_rules! publish_span {
+    ($level:ident, $message:expr) => {
+        tracing::$level!(
+            "publish",
+            otel.name = format!("send {}", $message.stream),
+            otel.kind = "producer",
+            messaging.system = "nats",
+            messaging.destination.name = $message.subject,
+            messaging.message.id = $message.id,
+        )
+    };
+}
+
 /// What one attempt came to.
 enum Attempt {
     Acked(PublishAck),
@@ -293,14 +306,12 @@ impl Bus {
 
     /// As [`Bus::publish`]; `None` when the expected sequence was wrong.
     pub(crate) async fn publish_expecting(&self, mut message: Outgoing) -> Result<Option<Published>, PublishError> {
-        let span = tracing::debug_span!(
-            "publish",
-            otel.name = format!("send {}", message.stream),
-            otel.kind = "producer",
-            messaging.system = "nats",
-            messaging.destination.name = message.subject,
-            messaging.message.id = message.id,
-        );
+        // One that begins a trace always has ids, for logs and messages; within another span it is a detail.
+        let span = if tracing::Span::current().is_none() {
+            publish_span!(info_span, message)
+        } else {
+            publish_span!(debug_span, message)
+        };
         if message.headers.get("traceparent").is_none() {
             // Without an interested subscriber the span is disabled and the caller's context goes on.
             let context = if span.is_disabled() {

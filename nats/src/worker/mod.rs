@@ -1,8 +1,8 @@
 //! The one shell in which work happens.
 //!
 //! A worker pulls from one durable consumer and never holds more than it can keep alive. A message goes through one
-//! task: wait for a permit, work, settle; all the while progress is reported three times per ack wait, so that a
-//! message is redelivered only when its worker is gone.
+//! task: wait for a permit, work, settle; all the while another task reports progress, three times per ack wait or more,
+//! so that a message is redelivered only when its worker is gone.
 //!
 //! What becomes of a message is one pure function, [`decide`](mod@self) over result, attempt and policy:
 //!
@@ -24,6 +24,7 @@ mod dead;
 mod decide;
 mod delivery;
 mod dlq_writer;
+mod keep;
 mod processor;
 mod pull;
 mod read;

@@ -1,6 +1,7 @@
 //! The shell for messages that are worked on one by one.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,16 @@ use async_nats::Message;
 use async_trait::async_trait;
 use cofferdam_schemas::ErrorCode;
 use cofferdam_seams::crash::{self, Point, When};
+use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::decide::{Disposition, Ended, Fault, Policy, decide};
 use super::delivery::Delivery;
+use super::keep::Held;
 use super::pull::{Lost, Puller};
 use super::settle::Settler;
 use super::{RETRY_DELAYS, WorkerError, WorkerSettings};
@@ -114,6 +118,7 @@ struct Shell {
     /// Work is given up.
     give_up: CancellationToken,
     panics: Mutex<HashMap<u64, u32>>,
+    held: Held,
 }
 
 /// A message that stops the worker.
@@ -154,7 +159,14 @@ pub(crate) async fn run(
         cancelled: CancellationToken::new(),
         give_up: CancellationToken::new(),
         panics: Mutex::new(HashMap::new()),
+        held: Held::default(),
     });
+    // A task of its own: what a handler does with its thread is no reason to be late.
+    let keeping = tokio::spawn({
+        let shell = shell.clone();
+        async move { shell.held.keep(&shell.settler).await }
+    });
+    let _keeping = AbortOnDropHandle::new(keeping);
     tracing::info!(stream, consumer, concurrency, "worker started");
     let mut tasks = JoinSet::new();
     let mut halt = shell.pull(&mut tasks, concurrency * 2).await;
@@ -286,7 +298,7 @@ impl Shell {
     async fn process(&self, delivery: Arc<Delivery>) -> Option<Halt> {
         let span = delivery.span().clone();
         self.bus.metrics().delivered(&self.consumer, delivery.delivered);
-        let (ended, worked) = self.work(&delivery, &span).instrument(span.clone()).await;
+        let (ended, worked) = self.work(&delivery).instrument(span.clone()).await;
         let policy = Policy {
             max_deliver: self.terms.max_deliver,
             delays: self.delays.clone(),
@@ -299,41 +311,37 @@ impl Shell {
     }
 
     /// Waits for a permit and runs the handler, keeping the message alive.
-    async fn work(&self, delivery: &Arc<Delivery>, span: &Span) -> (Ended, Duration) {
-        let ticket = delivery.ticket();
-        let every = self.settler.progress_every();
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
-        let _permit = loop {
-            tokio::select! {
+    async fn work(&self, delivery: &Arc<Delivery>) -> (Ended, Duration) {
+        let _hold = self.held.hold(delivery.as_ref().as_ref());
+        if self.stop.is_cancelled() {
+            return (Ended::Abandoned, Duration::ZERO);
+        }
+        let _permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return (Ended::Abandoned, Duration::ZERO),
-                permit = self.permits.acquire() => break permit,
-                _ = ticks.tick() => self.settler.progress(&ticket).await,
-            }
+                permit = self.permits.acquire() => match permit {
+                    Ok(permit) => permit,
+                    // It is never closed.
+                    Err(_) => return (Ended::Abandoned, Duration::ZERO),
+                },
+            },
         };
         let _working = Working::start(&self.bus, &self.consumer);
         let started = Instant::now();
-        // A task of its own, so that a panic ends the task and not the worker.
-        let (handler, its, cancelled) = (self.handler.clone(), delivery.clone(), self.cancelled.clone());
-        let mut task = tokio::spawn(async move { handler.handle(&its, cancelled).await }.instrument(span.clone()));
-        let joined = loop {
-            tokio::select! {
-                biased;
-                joined = &mut task => break joined,
-                () = self.give_up.cancelled() => {
-                    task.abort();
-                    break task.await;
-                }
-                _ = ticks.tick() => self.settler.progress(&ticket).await,
-            }
-        };
-        let ended = match joined {
-            Ok(Ok(())) => Ended::Done,
-            Ok(Err(fault)) => Ended::Failed(fault),
-            Err(error) if error.is_panic() => Ended::Panicked {
-                times: self.panicked(delivery.stream_seq),
+        // A panic ends the handling of this message and not the worker. Nothing of the handler's is used afterwards but what its own next call looks at.
+        let handled = AssertUnwindSafe(self.handler.handle(delivery, self.cancelled.clone())).catch_unwind();
+        let ended = tokio::select! {
+            biased;
+            handled = handled => match handled {
+                Ok(Ok(())) => Ended::Done,
+                Ok(Err(fault)) => Ended::Failed(fault),
+                Err(_) => Ended::Panicked {
+                    times: self.panicked(delivery.stream_seq),
+                },
             },
-            Err(_) => Ended::Abandoned,
+            () = self.give_up.cancelled() => Ended::Abandoned,
         };
         (ended, started.elapsed())
     }

@@ -79,6 +79,11 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    #[allow(dead_code)] // For the bench, which looks at its CPU time.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn wait(&self) {
         until("the server listens", async || {
             tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
