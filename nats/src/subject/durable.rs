@@ -279,12 +279,21 @@ impl fmt::Display for Join {
 impl FromStr for Join {
     type Err = SubjectError;
     fn from_str(subject: &str) -> Result<Self, SubjectError> {
-        let tokens = Tokens::<3>::split(subject, "join.v1.", "join.v1.<state|done>.<tenant>.<object>")?;
-        Ok(Self {
+        let form = "join.v1.<state|done>.<tenant>.<object>";
+        let tokens = Tokens::<3>::split(subject, "join.v1.", form)?;
+        let join = Self {
             kind: tokens.read(0)?,
             tenant: tokens.read(1)?,
             object: tokens.read(2)?,
-        })
+        };
+        // A UUID can be written in several ways; an object version has one subject.
+        if join.object.to_string() != tokens.tokens[2] {
+            return Err(SubjectError::Form {
+                subject: subject.chars().take(200).collect(),
+                form,
+            });
+        }
+        Ok(join)
     }
 }
 

@@ -1,75 +1,13 @@
 //! Any bytes on a connection: an answer or a closed connection, never a panic, and soon.
 
-use std::sync::LazyLock;
-
-use cofferdam_bucket::{Door, EndpointSettings};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::runtime::Runtime;
 
 use super::*;
 
-/// One store for all cases: what a case leaves is the next one's trouble too.
-struct House {
-    runtime: Runtime,
-    door: Door,
-    setup: Setup,
-}
+#[path = "../../../../../tests/fuzz/targets/s3_requests.rs"]
+mod s3_requests;
 
-static HOUSE: LazyLock<House> = LazyLock::new(|| {
-    let runtime = Runtime::new().unwrap();
-    let setup = runtime.block_on(Setup::new());
-    let settings = EndpointSettings {
-        credentials: credentials(),
-        header_timeout: Duration::from_millis(300),
-        body_timeout: Duration::from_millis(300),
-        ..EndpointSettings::default()
-    };
-    let door = Door::new(setup.bucket.clone(), &settings).unwrap();
-    House { runtime, door, setup }
-});
-
-/// What comes back for these bytes, after which the client has no more to say.
-fn exchange(input: &[u8]) -> Vec<u8> {
-    HOUSE.runtime.block_on(async {
-        let (mut near, far) = tokio::io::duplex(64 * 1024);
-        let door = HOUSE.door.clone();
-        let serving = tokio::spawn(async move { door.serve(far).await });
-        let (mut reading, mut writing) = tokio::io::split(&mut near);
-        let mut output = Vec::new();
-        let talk = async {
-            let write = async {
-                // It may stop listening at any time.
-                let _ = writing.write_all(input).await;
-                let _ = writing.shutdown().await;
-            };
-            let (_, read) = tokio::join!(write, reading.read_to_end(&mut output));
-            read
-        };
-        let ended = tokio::time::timeout(Duration::from_secs(20), talk).await;
-        ended.expect("an answer or a closed connection").unwrap();
-        serving.await.expect("no panic");
-        output
-    })
-}
-
-#[track_caller]
-fn check(input: &[u8]) {
-    let output = exchange(input);
-    assert!(
-        output.is_empty() || output.starts_with(b"HTTP/1."),
-        "{:?}",
-        String::from_utf8_lossy(&output)
-    );
-    // A panic inside would be answered as an internal error.
-    let internal = output.windows(13).any(|w| w == b"InternalError");
-    assert!(
-        !internal,
-        "{:?}\n{}",
-        String::from_utf8_lossy(input),
-        String::from_utf8_lossy(&output)
-    );
-}
+use s3_requests::run as check;
 
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -213,7 +151,10 @@ impl Request {
 
     /// Signed by the operator as well as the signature of an odd request can be made: much of it gets behind the door.
     fn bytes(&self, signed: bool) -> Vec<u8> {
-        let raw = HOUSE.setup.raw();
+        let raw = Raw {
+            address: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            key: s3_requests::OPERATOR,
+        };
         let target = self.target();
         let length = self.body.len().to_string();
         let given = |name: &str| self.headers.iter().any(|(n, _)| n == name);
