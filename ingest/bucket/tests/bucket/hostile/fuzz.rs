@@ -152,7 +152,7 @@ impl Request {
     /// Signed by the operator as well as the signature of an odd request can be made: much of it gets behind the door.
     fn bytes(&self, signed: bool) -> Vec<u8> {
         let raw = Raw {
-            address: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 9000)),
             key: s3_requests::OPERATOR,
         };
         let target = self.target();
