@@ -13,6 +13,7 @@
 //!
 //! Both acknowledge after the broker has the result, and neither waits for a confirmation of its acknowledgement.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A bench that cannot go on ends.
+#![allow(clippy::disallowed_methods)] // The client alone is what the shell is compared with.
 
 #[allow(dead_code)] // Most of it is for tests.
 #[path = "../tests/broker/harness.rs"]

@@ -107,6 +107,7 @@ fn report(known: u64, empty: &Look, full: &Look) {
 }
 
 /// Stops it once nothing is left to do, starts it again, and says how many milliseconds it took until it was ready.
+#[allow(clippy::disallowed_methods)] // Nothing else runs on this thread.
 fn restart(instance: &mut Instance) -> anyhow::Result<f64> {
     let path = instance.data().join("bucket.db");
     let until = Instant::now() + Duration::from_secs(60);
