@@ -19,6 +19,10 @@ pub enum Exit {
     Failure = 1,
     /// A check found something: a document quarantined or dead, letters in the DLQ.
     Checks = 3,
+    /// A scan found something that a person should look at.
+    Review = 4,
+    /// A scan reached a limit: something was not looked at.
+    Incomplete = 5,
     /// A server that is needed does not answer.
     Unavailable = 69,
     /// It may work later.

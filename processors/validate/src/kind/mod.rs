@@ -77,6 +77,11 @@ impl Detected {
         }
     }
 
+    /// Bytes of no known kind.
+    pub fn unknown() -> Self {
+        Self::new("binary", "application/octet-stream", Class::Unknown)
+    }
+
     fn of(format: FileFormat) -> Self {
         let mut detected = Self::new(format.extension(), format.media_type(), class(format));
         detected.format = Some(format);
@@ -141,9 +146,7 @@ pub fn detect(pages: &Pages, claims: &[Claim]) -> Result<Detected, Missing> {
         FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty if header => {
             Detected::of(FileFormat::PortableDocumentFormat)
         }
-        FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty => {
-            Detected::new("binary", "application/octet-stream", Class::Unknown)
-        }
+        FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty => Detected::unknown(),
         format => Detected::of(format),
     })
 }
