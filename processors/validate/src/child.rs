@@ -85,7 +85,7 @@ impl Children {
         })
     }
 
-    /// Has a document looked into. A child that breaks its bounds is a finding and a limit: what it told before counts.
+    /// Has a document looked into. A child that breaks its bounds is a finding and a limit; what it had found until then is lost with it.
     pub async fn look(
         &self,
         name: &str,

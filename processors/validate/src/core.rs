@@ -215,15 +215,16 @@ pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Concl
     }
     gather.fact("bytes_looked_at", seen);
 
+    let outcome = gather.finish();
+    let unlisted = outcome.unlisted();
     let Outcome {
         mut findings,
-        unlisted,
         checked,
         not_checked,
         limits,
         scores,
         facts: mut details,
-    } = gather.finish();
+    } = outcome;
     findings.retain(|finding| engines.reports(&finding.rule));
     lower_alone(&mut findings);
     let incomplete = !limits.is_empty();

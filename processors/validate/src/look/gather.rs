@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cofferdam_schemas::Finding;
 
-/// Findings of one rule that are listed beyond the limit, so that no kind of finding is lost.
-const BEYOND: u64 = 1;
+/// Parts that were not checked and are named one by one.
+const NOT_CHECKED: usize = 200;
 /// Places of labelled values that are remembered until the scan of the text comes there.
 const LABELLED: usize = 100_000;
 /// The scan of the text reports in windows; within one it may go back by its overlap.
@@ -17,17 +17,10 @@ pub struct Gather {
     most: usize,
     hash_key: Option<Vec<u8>>,
     outcome: Outcome,
-    rules: BTreeMap<String, Rule>,
+    /// By rule the index of its last finding that is listed.
+    rules: BTreeMap<String, usize>,
     /// Where labelled values were found that the scan of the text has not come to: first and last byte, and category.
     labelled: VecDeque<(u64, u64, String)>,
-}
-
-#[derive(Debug, Default)]
-struct Rule {
-    count: u64,
-    /// Index of the last that is listed.
-    last: usize,
-    listed: u64,
 }
 
 /// What was found, checked, and not looked at.
@@ -35,8 +28,6 @@ struct Rule {
 pub struct Outcome {
     /// Findings. The last that is listed of a rule counts those that are not listed in its `count`.
     pub findings: Vec<Finding>,
-    /// How many were found but are not listed.
-    pub unlisted: u64,
     /// What was checked.
     pub checked: BTreeSet<String>,
     /// What was not, each with the reason where there is one.
@@ -47,6 +38,14 @@ pub struct Outcome {
     pub scores: BTreeMap<String, f32>,
     /// Counts and words about the document.
     pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+impl Outcome {
+    /// How many findings there are that are not listed: what the counts of the listed ones say.
+    pub fn unlisted(&self) -> u64 {
+        let counts = self.findings.iter().filter_map(|finding| finding.count);
+        counts.map(|count| count.saturating_sub(1)).sum()
+    }
 }
 
 impl Gather {
@@ -88,19 +87,18 @@ impl Gather {
             .any(|(_, last, of)| start < *last && of == category)
     }
 
-    /// Adds a finding.
+    /// Adds a finding. Beyond the limit one of each rule is listed, so that no kind of finding is lost.
     pub fn add(&mut self, finding: Finding) {
-        let rule = self.rules.entry(finding.rule.clone()).or_default();
-        let times = finding.count.unwrap_or(1);
-        rule.count += times;
-        if self.outcome.findings.len() < self.most || rule.listed < BEYOND {
-            rule.listed += times;
-            rule.last = self.outcome.findings.len();
-            self.outcome.findings.push(finding);
-        } else {
-            self.outcome.unlisted += times;
-            let last = &mut self.outcome.findings[rule.last];
-            last.count = Some(last.count.unwrap_or(1) + times);
+        let listed = self.outcome.findings.len();
+        match self.rules.get(&finding.rule) {
+            Some(last) if listed >= self.most => {
+                let last = &mut self.outcome.findings[*last];
+                last.count = Some(last.count.unwrap_or(1) + finding.count.unwrap_or(1));
+            }
+            _ => {
+                self.rules.insert(finding.rule.clone(), listed);
+                self.outcome.findings.push(finding);
+            }
         }
     }
 
@@ -113,9 +111,12 @@ impl Gather {
 
     /// Something was not.
     pub fn not_checked(&mut self, what: impl Into<String>) {
-        if self.outcome.not_checked.len() < 200 {
-            self.outcome.not_checked.insert(what.into());
-        }
+        let named = self.outcome.not_checked.len() < NOT_CHECKED;
+        self.outcome.not_checked.insert(if named {
+            what.into()
+        } else {
+            format!("more than these {NOT_CHECKED} parts")
+        });
     }
 
     /// A limit was reached.
@@ -139,20 +140,11 @@ impl Gather {
         self.rules.contains_key(rule)
     }
 
-    /// Whether the same is listed already, of the same cell. Looks at the newest only.
-    pub fn is_listed(&self, finding: &Finding) -> bool {
-        let newest = self.outcome.findings.iter().rev().take(2_000);
-        newest
-            .filter(|old| old.category == finding.category && old.cell == finding.cell)
-            .any(|old| old.inside == finding.inside && old.field == finding.field)
-    }
-
     /// Adds what another one gathered.
     pub fn merge(&mut self, other: Outcome) {
         for finding in other.findings {
             self.add(finding);
         }
-        self.outcome.unlisted += other.unlisted;
         self.outcome.checked.extend(other.checked);
         self.outcome.not_checked.extend(other.not_checked);
         self.outcome.limits.extend(other.limits);
@@ -174,6 +166,17 @@ mod tests {
     use cofferdam_schemas::Severity;
 
     #[test]
+    fn more_parts_than_are_named_are_said_to_be_there() {
+        let mut gather = Gather::new(1, None);
+        for n in 0..300 {
+            gather.not_checked(format!("part {n}"));
+        }
+        let parts = gather.finish().not_checked;
+        assert_eq!(parts.len(), NOT_CHECKED + 1);
+        assert!(parts.contains("more than these 200 parts"));
+    }
+
+    #[test]
     fn beyond_the_limit_kinds_are_kept_and_the_rest_is_counted() {
         let mut gather = Gather::new(3, None);
         for n in 0..10 {
@@ -191,6 +194,6 @@ mod tests {
                 ("b/rare", None)
             ]
         );
-        assert_eq!(outcome.unlisted, 6);
+        assert_eq!(outcome.unlisted(), 6);
     }
 }

@@ -1,6 +1,7 @@
 //! What is inside containers, as the child process sees it: every member and every text goes through the same engines as a document.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ struct Rows {
     text: String,
     /// Where each cell begins in the text.
     cells: Vec<(usize, u64, u32)>,
+    /// Cells whose label led to findings, by index, with the category: what the scan of the text finds there is the same.
+    labelled: HashSet<(usize, String)>,
     /// Names of the columns: of the format, or the first row of a sheet.
     names: Vec<String>,
     first: bool,
@@ -91,6 +94,7 @@ impl Inside {
         let Some(rows) = &mut self.rows else { return };
         let text = std::mem::take(&mut rows.text);
         let cells = std::mem::take(&mut rows.cells);
+        let labelled = std::mem::take(&mut rows.labelled);
         if text.is_empty() {
             return;
         }
@@ -108,7 +112,7 @@ impl Inside {
                 locate(&mut finding, rows, *row, *column);
             }
             show(&mut finding, &text[one.hit.span], self.gather.hash_key());
-            if !self.gather.is_listed(&finding) {
+            if !labelled.contains(&(at, finding.category.clone())) {
                 self.gather.add(finding);
             }
         }
@@ -178,6 +182,7 @@ impl Visitor for Inside {
                 table: table.clone(),
                 text: String::new(),
                 cells: Vec::new(),
+                labelled: HashSet::new(),
                 names: table.columns.iter().map(|column| column.path.clone()).collect(),
                 first: table.columns.is_empty(),
             });
@@ -203,14 +208,14 @@ impl Visitor for Inside {
             rows.text.push('\t');
             let hint = rows.names.get(*column as usize).and_then(|name| labels.hint(name));
             if let Some(hint) = hint.filter(|_| !header) {
-                let rows = &*rows;
                 labels.value(&text, hint, |finding, _| locate(finding, rows, row, *column));
+                for finding in labels.take() {
+                    rows.labelled.insert((rows.cells.len() - 1, finding.category.clone()));
+                    self.gather.add(finding);
+                }
             }
         }
         rows.text.push('\n');
-        for finding in labels.take() {
-            self.gather.add(finding);
-        }
         if rows.text.len() >= ROWS {
             self.flush();
         }
@@ -244,5 +249,40 @@ impl Visitor for Inside {
                 self.gather.add(finding);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Packs;
+    use super::*;
+
+    /// Every value of a cell is found, and one that its column's name gives away is not found twice.
+    #[test]
+    fn cells_keep_all_their_values_once() {
+        let mut inside = Inside {
+            engines: Arc::new(Engines::load(&Packs::default()).unwrap()),
+            gather: Gather::new(100, None),
+            rows: None,
+            labels: None,
+        };
+        let table = Table {
+            document: Place::root("book.xlsx"),
+            sheet: Some("people".to_owned()),
+            columns: Vec::new(),
+            whole_rows: true,
+        };
+        let rows = [
+            ("ssn", "remarks"),
+            ("536-22-1189", "SSN 530-11-4021 was SSN 531-24-7766 before"),
+        ];
+        for (row, (one, two)) in (0..).zip(rows) {
+            inside.row(&table, row, &[(0, Value::Text(one)), (1, Value::Text(two))]);
+        }
+        inside.flush();
+        let findings = inside.gather.finish().findings;
+        let cells = findings.iter().filter(|found| found.rule == "phi/ssn");
+        let cells: Vec<_> = cells.map(|found| found.cell.as_deref().unwrap()).collect();
+        assert_eq!(cells, ["A2", "B2", "B2"]);
     }
 }
