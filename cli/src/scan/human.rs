@@ -9,6 +9,8 @@ use std::path::Path;
 use cofferdam_processor::Conclusion;
 use cofferdam_schemas::{Finding, Verdict};
 
+use crate::output::printable;
+
 /// Findings shown of one document; `--json` has all.
 const SHOWN: usize = 50;
 /// Bytes of a line that are shown around a finding.
@@ -75,7 +77,8 @@ pub fn print(path: &Path, name: &str, conclusion: &Conclusion) -> anyhow::Result
     Ok(())
 }
 
-fn plain(value: &serde_json::Value) -> String {
+/// A string without its quotes, anything else as JSON.
+pub fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -94,8 +97,6 @@ fn line(finding: &Finding) -> String {
         place.push_str(&printable(part));
         place.push(' ');
     }
-    let severity = serde_json::to_value(finding.severity).ok();
-    let severity = severity.as_ref().and_then(|word| word.as_str()).unwrap_or("");
     let times = finding
         .count
         .map(|count| format!(" ({count} times)"))
@@ -111,8 +112,10 @@ fn line(finding: &Finding) -> String {
         .map(|citation| format!(" ({citation})"))
         .unwrap_or_default();
     format!(
-        "{place}{severity} {}: {}{masked}{times}{citation}",
-        finding.rule, finding.message
+        "{place}{} {}: {}{masked}{times}{citation}",
+        finding.severity.as_str(),
+        finding.rule,
+        finding.message
     )
 }
 
@@ -151,13 +154,4 @@ fn excerpt(file: &File, finding: &Finding, all: &[Finding]) -> Option<String> {
 /// Whether what was found is a value that nobody should see.
 fn hides(finding: &Finding) -> bool {
     matches!(finding.category.as_str(), "phi" | "pii" | "pci" | "secrets" | "malware")
-}
-
-/// Without what a terminal would obey, and without what turns the direction of writing.
-pub fn printable(text: &str) -> String {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().map(|c| if odd(c) { '\u{fffd}' } else { c }).collect()
 }

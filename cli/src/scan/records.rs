@@ -12,9 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::human::{Counts, printable};
+use super::human::{Counts, plain};
 use crate::args::{Global, Scan};
-use crate::output::{Exit, Failure, json_line, on_terminal};
+use crate::output::{Exit, Failure, json_line, on_terminal, printable};
 
 /// Records scanned together.
 const BLOCK: usize = 512;
@@ -218,16 +218,14 @@ fn scan_one(files: &Files, name: &str, record: &Record) -> Scanned {
     }
 }
 
+/// What looking at the set says of a record; of one whose text is gone without the place.
 fn finding(hit: cofferdam_validate::Hit, text: &str) -> Finding {
-    let mut finding = Finding::new(hit.rule, hit.severity, hit.confidence, hit.message);
-    finding.remediation = hit.remediation.map(Into::into);
-    finding.citation = hit.citation.map(Into::into);
-    if !text.is_empty() {
-        finding.span = Some(Span {
-            start: hit.span.start as u64,
-            end: hit.span.end as u64,
-        });
-    }
+    let span = hit.span.clone();
+    let mut finding = Finding::from(hit);
+    finding.span = (!text.is_empty()).then_some(Span {
+        start: span.start as u64,
+        end: span.end as u64,
+    });
     finding
 }
 
@@ -383,10 +381,6 @@ fn pick<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
         value => value.get(part),
     })
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// All text of a value: a string as it is, of anything larger each string on a line.

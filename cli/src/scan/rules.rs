@@ -4,9 +4,8 @@ use std::io::Read as _;
 
 use cofferdam_validate::{Config, Engines, Files, Packs, Plan};
 
-use super::human::printable;
 use crate::args::{Global, Rules};
-use crate::output::{Exit, Failure, Table, json_line};
+use crate::output::{Exit, Failure, Table, json_line, printable};
 
 /// Runs the command.
 pub fn run(global: &Global, command: &Rules) -> Result<Exit, Failure> {
@@ -44,10 +43,9 @@ fn list(global: &Global, prefix: &str) -> Result<Exit, Failure> {
     }
     let mut table = Table::new(&["rule", "severity", "what", "citation"]);
     for rule in rules {
-        let severity = serde_json::to_value(rule.severity)?;
         table.row([
             rule.name,
-            severity.as_str().unwrap_or_default().to_owned(),
+            rule.severity.as_str().to_owned(),
             rule.what,
             rule.citation.unwrap_or_default(),
         ]);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cofferdam_processor::Conclusion;
 use cofferdam_schemas::{Finding, Severity};
 use cofferdam_validate::Engines;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// One run.
@@ -126,15 +127,15 @@ fn result(path: &str, finding: &Finding) -> Value {
     result
 }
 
-/// A path as a URI reference (RFC 3986).
+/// What a URI's path holds as it is (RFC 3986, 2.3), and the slash.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+/// A path as a URI reference.
 fn uri(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri
+    utf8_percent_encode(path, PATH).to_string()
 }

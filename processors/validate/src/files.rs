@@ -12,10 +12,9 @@ use cofferdam_processor::Conclusion;
 
 use crate::child::{ChildError, Children, inside_of};
 use crate::config::{Plan, Policy};
-use crate::core::{About, Evidence, Inspection, conclude};
-use crate::kind::{Claim, Detected, PAGE, Pages, detect};
+use crate::core::{About, Evidence, Inspected, Inspection, conclude};
+use crate::kind::{Claim, Detected, Finder, PAGE, Pages, Step, detect};
 use crate::look::{EngineError, Engines};
-use crate::processor::PAGES;
 use crate::scan::{Claims, End};
 
 /// Bytes read at a time.
@@ -80,7 +79,7 @@ impl Files {
     ///
     /// # Errors
     /// When it cannot be read, or no child process is to be had.
-    pub async fn scan(self: &Arc<Self>, path: &Path, name: &str) -> Result<Conclusion, FileError> {
+    pub async fn scan(&self, path: &Path, name: &str) -> Result<Conclusion, FileError> {
         let failed = |source| FileError::Read {
             path: path.to_owned(),
             source,
@@ -101,10 +100,10 @@ impl Files {
         let mut reader = file.try_clone().map_err(failed)?;
         let inspected = tokio::task::spawn_blocking(move || stream(inspection, &mut reader))
             .await
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let inspected = inspected.map_err(failed)?.finish();
-        let mut pages = Pages::new(inspected.seen.max(size), inspected.head.clone());
-        let (detected, reads_exhausted) = find_type(&file, &mut pages, &claims).map_err(failed)?;
+            .map_err(|error| failed(io::Error::other(error)))?
+            .map_err(failed)?;
+        let finder = Finder::new(inspected.seen.max(size), inspected.head.clone());
+        let (detected, reads_exhausted) = find_type(&file, finder, &claims).map_err(failed)?;
         let mut inside = None;
         if !inspected.text
             && inspected.end == End::Whole
@@ -165,48 +164,36 @@ impl Files {
     }
 }
 
-fn stream(mut inspection: Inspection, reader: &mut File) -> io::Result<Inspection> {
+fn stream(mut inspection: Inspection, reader: &mut File) -> io::Result<Inspected> {
     let mut buffer = vec![0; CHUNK];
     loop {
         let count = match reader.read(&mut buffer) {
-            Ok(0) => return Ok(inspection),
+            Ok(0) => return Ok(inspection.finish()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
         if !inspection.feed(&buffer[..count]) {
-            return Ok(inspection);
+            return Ok(inspection.finish());
         }
     }
 }
 
-/// Tells the type, reading further pages as they are asked for.
-fn find_type(file: &File, pages: &mut Pages, claims: &[Claim]) -> io::Result<(Detected, Option<u64>)> {
-    let mut exhausted = None;
+fn find_type(file: &File, mut finder: Finder, claims: &[Claim]) -> io::Result<(Detected, Option<u64>)> {
     loop {
-        match detect(pages, claims) {
-            Ok(detected) => return Ok((detected, exhausted)),
-            Err(missing) => {
-                let range = pages.wanted(missing, PAGES);
-                if range.is_empty() {
-                    exhausted = Some(pages.close());
-                    continue;
-                }
-                let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(PAGE as usize)];
-                let mut filled = 0;
-                while filled < bytes.len() {
-                    match file.read_at(&mut bytes[filled..], range.start + filled as u64)? {
-                        0 => break,
-                        count => filled += count,
-                    }
-                }
-                bytes.truncate(filled);
-                if bytes.is_empty() {
-                    pages.close();
-                    continue;
-                }
-                pages.add(range.start, &Bytes::from(bytes));
+        let range = match finder.step(claims) {
+            Step::Is(detected, exhausted) => return Ok((detected, exhausted)),
+            Step::Read(range) => range,
+        };
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(PAGE as usize)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], range.start + filled as u64)? {
+                0 => break,
+                count => filled += count,
             }
         }
+        bytes.truncate(filled);
+        finder.give(range.start, &Bytes::from(bytes));
     }
 }

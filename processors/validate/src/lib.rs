@@ -35,5 +35,6 @@ pub use cofferdam_scan::injection::poison::{Batch, Limits as BatchLimits};
 pub use config::{CategoryConfig, Config, Plan, Policy, Threshold};
 pub use error::ValidateError;
 pub use files::{FileError, Files};
+pub use kind::PAGES;
 pub use look::{EngineError, Engines, Packs, RuleInfo};
-pub use processor::{PAGES, Validate};
+pub use processor::Validate;

@@ -1,5 +1,6 @@
 //! The processor: a document from its store through the scanners.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,17 +8,14 @@ use cofferdam_inside::inside::Limits;
 use cofferdam_processor::{Conclusion, ConfigErrors, Deps, Document, Job, ProcessError, Processor, StartError};
 use cofferdam_seams::read_all;
 use futures::StreamExt;
-use std::io::Write as _;
 
 use crate::child::{Children, inside_of, spool};
 use crate::config::{Config, Plan, Policy};
 use crate::core::{About, Evidence, Inspected, Inspection, conclude};
-use crate::kind::{Claim, Detected, PAGE, Pages, detect};
+use crate::kind::{Claim, Detected, Finder, PAGE, PAGES, Step};
 use crate::look::{Engines, Outcome};
 use crate::scan::{Claims, End};
 
-/// Pages of 64 KiB that are read for one document's type, its head included.
-pub const PAGES: usize = 64;
 /// Documents up to this size are scanned where they are read; larger ones on a thread of their own, because a window of text takes milliseconds.
 const AT_ONCE: u64 = 16 * 1024;
 /// Chunks that wait for that thread.
@@ -25,7 +23,7 @@ const WAITING: usize = 4;
 
 /// The processor. See the crate.
 pub struct Validate {
-    policy: Arc<Policy>,
+    policy: Policy,
     engines: Arc<Engines>,
     children: Children,
 }
@@ -53,7 +51,7 @@ impl Processor for Validate {
             .await
             .map_err(|error| unusable(Box::new(error)))?;
         Ok(Self {
-            policy: Arc::new(policy),
+            policy,
             engines: Arc::new(loaded.map_err(|error| unusable(Box::new(error)))?),
             children: Children::new(&packs, Limits::default()).map_err(|error| unusable(Box::new(error)))?,
         })
@@ -153,30 +151,18 @@ impl Validate {
         size: u64,
         claims: &[Claim],
     ) -> Result<(Detected, Option<u64>), ProcessError> {
-        let mut pages = Pages::new(size, inspected.head.clone());
-        let mut exhausted = None;
+        let mut finder = Finder::new(size, inspected.head.clone());
         loop {
-            match detect(&pages, claims) {
-                Ok(detected) => return Ok((detected, exhausted)),
-                Err(missing) => {
-                    let range = pages.wanted(missing, PAGES);
-                    if range.is_empty() {
-                        exhausted = Some(pages.close());
-                        continue;
-                    }
-                    let from = range.start;
-                    let body = document.read_range(range).await.map_err(ProcessError::Document)?;
-                    let bytes = read_all(body.stream, PAGES as u64 * PAGE)
-                        .await
-                        .map_err(ProcessError::Document)?;
-                    if bytes.is_empty() {
-                        // Shorter than the store says: what is here has to do.
-                        pages.close();
-                        continue;
-                    }
-                    pages.add(from, &bytes);
-                }
-            }
+            let range = match finder.step(claims) {
+                Step::Is(detected, exhausted) => return Ok((detected, exhausted)),
+                Step::Read(range) => range,
+            };
+            let from = range.start;
+            let body = document.read_range(range).await.map_err(ProcessError::Document)?;
+            let bytes = read_all(body.stream, PAGES as u64 * PAGE)
+                .await
+                .map_err(ProcessError::Document)?;
+            finder.give(from, &bytes);
         }
     }
 

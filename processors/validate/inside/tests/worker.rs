@@ -3,44 +3,14 @@
 use std::fs::File;
 use std::io::Read;
 
-use cofferdam_inside::inside::{Cell, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor, look};
+use cofferdam_inside::inside::{Cell, Member, Place, Problem, Role, Source, Table, Value, Visitor, look};
 use cofferdam_inside::sandbox::{Emitter, worker_main};
-use serde::{Deserialize, Serialize};
 
-/// What the tests ask for.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Request {
-    Look {
-        name: String,
-        kind: Option<Kind>,
-        limits: Limits,
-    },
-    Misbehave(String),
-}
+#[path = "wire.rs"]
+#[allow(missing_docs)]
+mod wire;
 
-/// What they get.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Seen {
-    Member {
-        place: Place,
-        kind: Kind,
-        bytes: u64,
-        signature: bool,
-        hidden: bool,
-    },
-    Text {
-        place: Place,
-        text: String,
-    },
-    Row {
-        place: Place,
-        cells: Vec<String>,
-    },
-    Problem(Problem),
-    Note(String),
-}
+use wire::{Request, Seen};
 
 struct Scanner<'a, 'b> {
     emitter: &'a mut Emitter<'b, Seen>,

@@ -1,8 +1,9 @@
 //! What an engine found.
+
 use std::borrow::Cow;
 use std::ops::Range;
 
-use cofferdam_schemas::Severity;
+use cofferdam_schemas::{Finding, Severity};
 
 /// One thing found in a text. It holds no part of the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,4 +22,15 @@ pub struct Hit {
     pub remediation: Option<Cow<'static, str>>,
     /// The law, standard or source behind the rule.
     pub citation: Option<Cow<'static, str>>,
+}
+
+/// Without a place: whoever knows what the text is says where it stands.
+impl From<Hit> for Finding {
+    fn from(hit: Hit) -> Self {
+        Self {
+            remediation: hit.remediation.map(Into::into),
+            citation: hit.citation.map(Into::into),
+            ..Self::new(hit.rule, hit.severity, hit.confidence, hit.message)
+        }
+    }
 }

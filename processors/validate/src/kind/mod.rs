@@ -8,6 +8,7 @@
 
 mod claims;
 mod delimited;
+mod find;
 mod json;
 mod pages;
 mod text;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use file_format::{FileFormat, Kind};
 
 pub use claims::Claim;
+pub use find::{Finder, PAGES, Step};
 pub use pages::{Missing, PAGE, Pages};
 
 /// Kinds of documents as far as mismatches are concerned.

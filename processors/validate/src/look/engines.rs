@@ -7,12 +7,10 @@ use std::sync::Arc;
 use cofferdam_scan::injection::language::Language;
 use cofferdam_scan::injection::{Injection, InjectionError};
 use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
-use cofferdam_scan::secrets::{self, Decoded, decoded_runs};
-
+use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
 use cofferdam_schemas::Severity;
 
 use super::Gather;
-use super::text::decode_limits;
 use crate::error::ValidateError;
 use crate::scan::Signatures;
 
@@ -81,6 +79,7 @@ pub struct Engines {
     secrets: Option<secrets::Packs>,
     signatures: Arc<Signatures>,
     silence: BTreeSet<String>,
+    versions: BTreeMap<String, String>,
 }
 
 fn read(path: &Path) -> Result<String, EngineError> {
@@ -104,13 +103,16 @@ impl Engines {
         let phi = with("phi").then(|| Self::phi(packs)).transpose()?;
         let secrets = with("secrets").then(|| Self::secrets(packs)).transpose()?;
         let injection = with("injection").then(Injection::built_in).transpose()?;
-        Ok(Self {
+        let mut engines = Self {
             phi,
             injection,
             secrets,
             signatures: Arc::new(Signatures::load(packs.signatures.as_deref())?),
             silence: packs.silence.clone(),
-        })
+            versions: BTreeMap::new(),
+        };
+        engines.versions = engines.named();
+        Ok(engines)
     }
 
     fn phi(packs: &Packs) -> Result<Phi, EngineError> {
@@ -198,11 +200,6 @@ impl Engines {
         self.phi.as_ref()
     }
 
-    /// The engine for secrets.
-    pub fn secret_rules(&self) -> Option<&secrets::Packs> {
-        self.secrets.as_ref()
-    }
-
     /// Whether a rule is reported.
     pub fn reports(&self, rule: &str) -> bool {
         !self.silence.contains(rule)
@@ -219,7 +216,11 @@ impl Engines {
     }
 
     /// Packs and models with what identifies their content: the same versions find the same.
-    pub fn versions(&self) -> BTreeMap<String, String> {
+    pub fn versions(&self) -> &BTreeMap<String, String> {
+        &self.versions
+    }
+
+    fn named(&self) -> BTreeMap<String, String> {
         let mut versions = BTreeMap::from([("signatures".to_owned(), self.signatures.version().to_owned())]);
         if let Some(phi) = &self.phi {
             versions.insert("phi".to_owned(), phi.version().to_owned());
@@ -256,7 +257,7 @@ impl Engines {
             let mut reached = secrets.scan(text, Some(path), &mut hits).names();
             reached.extend(
                 secrets
-                    .scan_decoded(text, Some(path), &decode_limits(), &mut decoded)
+                    .scan_decoded(text, Some(path), &DecodeLimits::default(), &mut decoded)
                     .names(),
             );
             for name in reached {
@@ -275,7 +276,7 @@ impl Engines {
 
     /// Byte signatures in what is written as Base64, hexadecimal or percent signs.
     fn hidden(&self, text: &str, out: &mut Vec<Decoded>) {
-        for (span, bytes, chain) in decoded_runs(text, &decode_limits()) {
+        for (span, bytes, chain) in decoded_runs(text, &DecodeLimits::default()) {
             for hit in self.signatures.hits(&bytes, span.clone()) {
                 out.push(Decoded {
                     hit,

@@ -105,13 +105,12 @@ impl Inside {
             let Some((_, row, column)) = cells.get(at) else {
                 continue;
             };
-            let mut finding = Finding::new(one.hit.rule, one.hit.severity, one.hit.confidence, one.hit.message);
-            finding.remediation = one.hit.remediation.map(Into::into);
-            finding.citation = one.hit.citation.map(Into::into);
+            let span = one.hit.span.clone();
+            let mut finding = Finding::from(one.hit);
             if let Some(rows) = &self.rows {
                 locate(&mut finding, rows, *row, *column);
             }
-            show(&mut finding, &text[one.hit.span], self.gather.hash_key());
+            show(&mut finding, &text[span], self.gather.hash_key());
             if !labelled.contains(&(at, finding.category.clone())) {
                 self.gather.add(finding);
             }
@@ -223,17 +222,13 @@ impl Visitor for Inside {
 
     fn problem(&mut self, problem: Problem) {
         match problem.class {
-            Class::Limit => {
+            Class::Limit | Class::NotChecked => {
                 if let Some(limit) = &problem.limit {
                     self.gather.limit(&limit.name.to_string(), limit.value);
                     if let Some(bytes) = limit.bytes_not_looked_at {
                         self.gather.fact("bytes_not_looked_at_inside", bytes);
                     }
                 }
-                let inside = problem.place.inside().unwrap_or_else(|| "the document".to_owned());
-                self.gather.not_checked(format!("{inside}: {}", problem.message));
-            }
-            Class::NotChecked => {
                 let inside = problem.place.inside().unwrap_or_else(|| "the document".to_owned());
                 self.gather.not_checked(format!("{inside}: {}", problem.message));
             }

@@ -1,6 +1,7 @@
 //! Values with a label: the column of a table or the member of an object says what a value is, where its form alone says too little.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use cofferdam_scan::hit::Hit;
@@ -63,7 +64,7 @@ impl Labels {
     }
 
     /// Scans a value; `place` fills in where a hit's first and last byte stand, and the names.
-    pub(super) fn value(&mut self, value: &str, hint: Hint, place: impl Fn(&mut Finding, &Hit)) {
+    pub(super) fn value(&mut self, value: &str, hint: Hint, place: impl Fn(&mut Finding, &Range<usize>)) {
         if value.len() > VALUE || value.trim().is_empty() {
             return;
         }
@@ -75,19 +76,18 @@ impl Labels {
             if !engines.reports(&hit.rule) {
                 continue;
             }
-            let mut finding = Finding::new(hit.rule.clone(), hit.severity, hit.confidence, hit.message.clone());
-            finding.remediation = hit.remediation.as_deref().map(str::to_owned);
-            finding.citation = hit.citation.as_deref().map(str::to_owned);
+            let span = hit.span.clone();
+            let mut finding = Finding::from(hit);
             finding.inside.clone_from(&self.inside);
-            place(&mut finding, &hit);
-            show(&mut finding, &value[hit.span.clone()], self.hash_key.as_deref());
+            place(&mut finding, &span);
+            show(&mut finding, &value[span], self.hash_key.as_deref());
             self.found.push(finding);
         }
     }
 }
 
 impl JsonSink for Labels {
-    fn value(&mut self, path: &Path, value: Value<'_>, span: std::ops::Range<u64>, line: u64) {
+    fn value(&mut self, path: &Path, value: Value<'_>, span: Range<u64>, line: u64) {
         let Some(name) = path.name() else { return };
         let Some(hint) = self.hint(name) else { return };
         let locate = |finding: &mut Finding, start: u64, end: u64| {
@@ -100,9 +100,9 @@ impl JsonSink for Labels {
         match value {
             Value::Text(text) if text.part == 0 && text.last => {
                 let meaning = text.text();
-                self.value(&meaning, hint, |finding, hit| {
-                    let start = span.start + text.raw_index(hit.span.start) as u64;
-                    let end = span.start + text.raw_index(hit.span.end) as u64;
+                self.value(&meaning, hint, |finding, found| {
+                    let start = span.start + text.raw_index(found.start) as u64;
+                    let end = span.start + text.raw_index(found.end) as u64;
                     locate(finding, start, end.min(span.end));
                 });
             }
@@ -121,10 +121,10 @@ impl RowSink for Labels {
         for index in 0..row.len().min(self.columns.len()) {
             let Some(hint) = self.columns[index] else { continue };
             let Some(cell) = row.cell(index) else { continue };
-            self.value(cell.text, hint, |finding, hit| {
+            self.value(cell.text, hint, |finding, found| {
                 finding.span = (!cell.span.is_empty()).then(|| Span {
-                    start: cell.source(hit.span.start),
-                    end: cell.source(hit.span.end),
+                    start: cell.source(found.start),
+                    end: cell.source(found.end),
                 });
                 finding.line = row.line;
                 finding.field = Some(row.name(index).chars().take(FIELD).collect());

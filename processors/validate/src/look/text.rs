@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cofferdam_scan::hit::Hit;
-use cofferdam_scan::secrets::{self, DecodeLimits, Decoded};
+use cofferdam_scan::secrets::{self, Decoded};
 use cofferdam_scan::structure::text::{Decoder, Encoding, OwnedPiece, Piece};
 use cofferdam_schemas::{Finding, Span};
 
@@ -169,7 +169,7 @@ impl TextScan {
                 continue;
             }
             place.forward(&self.window.text, self.base, hit.span.start);
-            let finding = self.finding(&hit, &chain.names(), &place, gather.hash_key());
+            let finding = self.finding(hit, &chain.names(), &place, gather.hash_key());
             let span = finding.span.unwrap_or(Span { start: 0, end: 0 });
             if !gather.is_labelled(&finding.category, span.start, span.end) {
                 gather.add(finding);
@@ -186,22 +186,19 @@ impl TextScan {
         self.seen = until;
     }
 
-    fn finding(&self, hit: &Hit, chain: &[&str], place: &LineCount, key: Option<&[u8]>) -> Finding {
-        let span = self.source_span(&hit.span);
-        let value = &self.window.text[hit.span.clone()];
-        let mut finding = Finding::new(hit.rule.clone(), hit.severity, hit.confidence, hit.message.clone());
-        finding.span = Some(span);
+    fn finding(&self, hit: Hit, chain: &[&str], place: &LineCount, key: Option<&[u8]>) -> Finding {
+        let range = hit.span.clone();
+        let mut finding = Finding::from(hit);
+        finding.span = Some(self.source_span(&range));
         finding.line = Some(place.line + 1);
-        let column = (self.base + hit.span.start as u64).saturating_sub(place.start) + 1;
+        let column = (self.base + range.start as u64).saturating_sub(place.start) + 1;
         finding.column = u32::try_from(column).ok();
-        finding.remediation = hit.remediation.as_deref().map(str::to_owned);
-        finding.citation = hit.citation.as_deref().map(str::to_owned);
         finding.inside = match (&self.inside, chain) {
             (inside, []) => inside.clone(),
             (None, chain) => Some(format!("{}!/{}", self.path, chain.join("/"))),
             (Some(inside), chain) => Some(format!("{inside}!/{}", chain.join("/"))),
         };
-        show(&mut finding, value, key);
+        show(&mut finding, &self.window.text[range], key);
         finding
     }
 
@@ -256,9 +253,4 @@ impl LineCount {
         }
         self.forward(text, base, at);
     }
-}
-
-/// What decoding runs of Base64 and the like is bounded by.
-pub(super) fn decode_limits() -> DecodeLimits {
-    DecodeLimits::default()
 }

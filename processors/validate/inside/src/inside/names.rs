@@ -1,6 +1,7 @@
 //! What the name of a member promises, and where it leads.
 
 use super::kind::Kind;
+use super::rules::{self, Rule};
 
 /// Extensions that a double click runs, whatever is inside.
 const RUN: &[&str] = &[
@@ -18,6 +19,16 @@ pub(crate) enum Leads {
     Out,
     /// To a place of its own.
     Absolute,
+}
+
+impl Leads {
+    /// What a link that leads there is reported as.
+    pub(crate) fn link(self) -> &'static Rule {
+        match self {
+            Self::Inside => &rules::LINK,
+            Self::Out | Self::Absolute => &rules::LINK_OUT,
+        }
+    }
 }
 
 /// Where a name, or the target of a link, leads. Both kinds of slash count: the other system's programs unpack too.

@@ -263,14 +263,7 @@ fn check(
             } else {
                 names::link_leads(name, &target)
             };
-            walk.report(
-                if leads == Leads::Inside {
-                    &rules::LINK
-                } else {
-                    &rules::LINK_OUT
-                },
-                inner,
-            );
+            walk.report(leads.link(), inner);
         }
         b'3' | b'4' | b'6' => walk.report(&rules::DEVICE, inner),
         b'S' => walk.report(&rules::SPARSE, inner),

@@ -5,43 +5,10 @@ pub mod make;
 use std::io::Write;
 use std::time::Duration;
 
-use cofferdam_inside::inside::{Class, Kind, LimitName, Limits, Place, Problem};
+use cofferdam_inside::inside::{Class, LimitName, Limits, Problem};
 use cofferdam_inside::sandbox::{Failure, Pool, Report, Settings, Spool};
-use serde::{Deserialize, Serialize};
 
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Request {
-    Look {
-        name: String,
-        kind: Option<Kind>,
-        limits: Limits,
-    },
-    Misbehave(String),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code, reason = "what a failing test prints")]
-pub enum Seen {
-    Member {
-        place: Place,
-        kind: Kind,
-        bytes: u64,
-        signature: bool,
-        hidden: bool,
-    },
-    Text {
-        place: Place,
-        text: String,
-    },
-    Row {
-        place: Place,
-        cells: Vec<String>,
-    },
-    Problem(Problem),
-    Note(String),
-}
+pub use crate::wire::{Request, Seen};
 
 pub fn settings() -> Settings {
     let mut settings = Settings::of(env!("CARGO_BIN_EXE_inside-worker").into(), "__inside-worker");

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use super::directory::{u16_at, u32_at};
 use super::{Directory, Entry, Family};
 use crate::inside::meter::Packed;
-use crate::inside::names::{self, Leads};
+use crate::inside::names;
 use crate::inside::place::Place;
 use crate::inside::rules;
 use crate::inside::source::Source;
@@ -210,14 +210,7 @@ fn is_part(name: &str) -> bool {
 fn link(walk: &mut Walk<'_>, source: &Source, inner: &Place, entry: &Entry) {
     let target = whole(source, entry, TARGET).unwrap_or_default();
     let leads = names::link_leads(&entry.name, &String::from_utf8_lossy(&target));
-    walk.report(
-        if leads == Leads::Inside {
-            &rules::LINK
-        } else {
-            &rules::LINK_OUT
-        },
-        inner,
-    );
+    walk.report(leads.link(), inner);
 }
 
 /// A decoder for the method (4.4.5), none where it is not supported.
