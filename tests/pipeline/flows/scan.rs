@@ -184,5 +184,32 @@ pub fn records(home: &Path) -> anyhow::Result<()> {
     split.sort();
     lines.sort();
     ensure!(split == lines, "records were lost or changed");
+
+    // Of a table each part has the header, and a record may have line ends.
+    let table = format!("id,text\n1,\"the tide\ncame in\"\n2,\"{attack}\"\n3,the gauge was read\n");
+    std::fs::write(home.join("set.csv"), table)?;
+    let output = cofferdam(
+        home,
+        &[
+            "--json",
+            "scan",
+            "set.csv",
+            "--records",
+            "--field",
+            "text",
+            "--split",
+            "tables",
+        ],
+    )?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.lines().count() == 4, "{text}");
+    let part = |name: &str| std::fs::read_to_string(home.join("tables").join(format!("{name}.csv")));
+    ensure!(
+        part("clean")? == "id,text\n1,\"the tide\ncame in\"\n3,the gauge was read\n",
+        "{}",
+        part("clean")?
+    );
+    let rest = [part("review")?, part("quarantine")?].concat();
+    ensure!(rest.contains(&format!("2,\"{attack}\"\n")), "{rest}");
     Ok(())
 }
