@@ -45,6 +45,14 @@ pub enum Command {
     Watch(Watch),
     /// Show one document's way through.
     Status(Status),
+    /// Scan files here, with no server: what they are, whether they are whole, and what is dangerous in them. Exits 0 when all pass, 4 when
+    /// something is for review, 5 when something was not looked at in full, 3 when something should be quarantined.
+    Scan(Scan),
+    /// List, try and check the rules that `scan` and the processor `validate` use.
+    Rules {
+        #[command(subcommand)]
+        command: Rules,
+    },
     /// Show or export the keys.
     Keys {
         #[command(subcommand)]
@@ -105,6 +113,69 @@ pub struct Put {
     /// Give up waiting after so many seconds.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Files and folders; folders with everything below them, links excepted.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Take each record of a JSON-lines or CSV file as a document of its own, and look for duplicates and poison across them.
+    #[arg(long)]
+    pub records: bool,
+    /// With `--records`: the field whose text is scanned (`a.b` goes deeper). Without it: all text of a record.
+    #[arg(long, value_name = "NAME", requires = "records")]
+    pub field: Option<String>,
+    /// With `--records`: the field that holds the label of a training example.
+    #[arg(long, value_name = "NAME", requires = "records")]
+    pub label: Option<String>,
+    /// With `--records`: write clean, review and quarantine files here, every record in exactly one of them.
+    #[arg(long, value_name = "DIR", requires = "records")]
+    pub split: Option<PathBuf>,
+    /// Print one SARIF 2.1.0 document.
+    #[arg(long, conflicts_with = "json", conflicts_with = "records")]
+    pub sarif: bool,
+    /// A TOML file with the keys of `[processors.validate]`.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Findings listed per document; further ones are counted.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub max_findings: usize,
+    /// Rules that are not reported, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "RULE")]
+    pub silence: Vec<String>,
+    /// Engines to leave out: phi, injection, secrets; separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
+    pub without: Vec<String>,
+    /// A file whose bytes key the hashes of values found. Without it only values too long to be guessed are hashed.
+    #[arg(long, value_name = "FILE")]
+    pub hash_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// List the rules, with severity and citation.
+    Ls {
+        /// Only those whose name begins so, for example `phi/`.
+        prefix: Option<String>,
+    },
+    /// Say which rules find something in a text.
+    Test {
+        /// The text; without it, standard input.
+        text: Option<String>,
+    },
+    /// Load packs, compile every pattern and try every example; a bad pack is refused with its line.
+    Check {
+        /// Packs of recognizers, in the form of `rules/phi.toml`.
+        #[arg(long, value_name = "FILE")]
+        phi: Vec<PathBuf>,
+        /// Packs of rules for secrets, in the form of gitleaks' configuration.
+        #[arg(long, value_name = "FILE")]
+        secrets: Vec<PathBuf>,
+        /// A file of byte signatures.
+        #[arg(long, value_name = "FILE")]
+        signatures: Option<PathBuf>,
+    },
 }
 
 /// Names one document.

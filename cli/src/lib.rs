@@ -10,6 +10,7 @@ mod http;
 mod instance;
 mod output;
 mod people;
+mod scan;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -22,6 +23,14 @@ use output::{Exit, Failure, Table, json_line};
 
 /// Runs the program with these processors.
 pub fn main(processors: Vec<Registration>) -> ExitCode {
+    // Before any thread is there: a child process in which documents are opened does nothing else.
+    if let Some(ended) = cofferdam_validate::child_main() {
+        return if ended.is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     let cli = Cli::parse();
     let json = cli.global.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -54,6 +63,8 @@ async fn run(cli: Cli, processors: Vec<Registration>) -> Result<Exit, Failure> {
         Command::Rm(rm) => people::rm::run(global, rm).await,
         Command::Watch(watch) => people::watch::run(global, watch).await,
         Command::Status(status) => people::status::run(global, status).await,
+        Command::Scan(args) => scan::run(global, args).await,
+        Command::Rules { command } => scan::rules::run(global, command),
         Command::Keys { command } => people::keys::run(global, &processors, command),
         Command::Config { command } => configuration(global, &processors, command),
         Command::Dlq { command } => people::dlq::run(global, command).await,

@@ -19,6 +19,10 @@ pub enum Exit {
     Failure = 1,
     /// A check found something: a document quarantined or dead, letters in the DLQ.
     Checks = 3,
+    /// A scan found something that a person should look at.
+    Review = 4,
+    /// A scan reached a limit: something was not looked at.
+    Incomplete = 5,
     /// A server that is needed does not answer.
     Unavailable = 69,
     /// It may work later.
@@ -144,21 +148,21 @@ impl Table {
     }
 }
 
-/// A text with its control characters escaped.
+/// A text with what a terminal would obey escaped: control characters, and those that are not seen or turn the direction of writing.
 pub fn printable(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        text.chars()
-            .flat_map(|c| {
-                if c.is_control() {
-                    c.escape_default().collect::<Vec<_>>()
-                } else {
-                    vec![c]
-                }
-            })
-            .collect()
-    } else {
-        text.to_owned()
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
     }
+    shown
 }
 
 impl fmt::Display for Table {

@@ -261,8 +261,10 @@ impl Redrive {
         }
         let published = row.published_at.unwrap_or(row.accepted_at);
         let age = self.clock.now().unix_millis().saturating_sub(published.unix_millis());
+        let ahead = i64::try_from(Ledger::AHEAD.as_millis()).unwrap_or(i64::MAX);
+        let other_clock = age < -ahead;
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-        if !at_once && !is_due(age, row.redrives, self.settings.overdue_after) {
+        if !at_once && !other_clock && !is_due(age, row.redrives, self.settings.overdue_after) {
             return Ok(Fate::Waits);
         }
         // Counted before it is published: a number that was used for nothing does no harm, one that is used twice would.

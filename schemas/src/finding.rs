@@ -45,6 +45,19 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// A range of bytes in the document, `start` included, `end` not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
@@ -65,9 +78,34 @@ pub struct Finding {
     pub severity: Severity,
     /// 0 to 1.
     pub confidence: f32,
-    /// Where, in bytes.
+    /// Where, in bytes: of the document, or of what is named by `inside`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
+    /// The line, from 1, where it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Bytes from the beginning of the line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The cell of a table or the record of a set, for example `B7` or `row 7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<String>,
+    /// The column's name, or the JSON Pointer (RFC 6901) of the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The path inside a container, for example `a.zip!/b.txt` or `report.pdf!/page 3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// What the value looks like, masked: never more than a public prefix or a fifth of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<String>,
+    /// Tells equal values apart from others without telling the value: HMAC-SHA-256 under the installation's key, or SHA-256 of a value that
+    /// is too long to be guessed, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many places there are like this one, itself included, where they are not all listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// One sentence for a person, without the value found.
     pub message: String,
     /// What to do about it.
@@ -76,4 +114,30 @@ pub struct Finding {
     /// The law, standard or source behind the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub citation: Option<String>,
+}
+
+impl Finding {
+    /// A finding without a place. The category is the rule's first part.
+    pub fn new(rule: impl Into<String>, severity: Severity, confidence: f32, message: impl Into<String>) -> Self {
+        let rule = rule.into();
+        let category = rule.split('/').next().unwrap_or(&rule).to_owned();
+        Self {
+            rule,
+            category,
+            severity,
+            confidence,
+            span: None,
+            line: None,
+            column: None,
+            cell: None,
+            field: None,
+            inside: None,
+            masked: None,
+            sha256: None,
+            count: None,
+            message: message.into(),
+            remediation: None,
+            citation: None,
+        }
+    }
 }

@@ -118,6 +118,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// A row that was published so far in the future was published by another clock.
+    pub const AHEAD: std::time::Duration = std::time::Duration::from_secs(60);
+
     pub(crate) fn new(bucket: Bucket) -> Self {
         Self { bucket }
     }
@@ -200,10 +203,12 @@ impl Ledger {
             .await
     }
 
-    /// Rows last published before a time, neither final nor parked; the longest waiting first.
+    /// Rows last published before a time, neither final nor parked; the longest waiting first. After them those whose time is more than
+    /// [`Ledger::AHEAD`] from now: the clock was set back since, and they would wait until it is there again.
     pub async fn overdue(&self, published_before: Timestamp, limit: usize) -> Result<Vec<LedgerRow>, BucketError> {
+        let ahead = self.bucket.now().plus_millis(Self::AHEAD.as_millis() as i64);
         self.bucket
-            .look(move |connection| Ok(index::ledger::overdue(connection, published_before, limit)?))
+            .look(move |connection| Ok(index::ledger::overdue(connection, published_before, ahead, limit)?))
             .await
     }
 

@@ -143,6 +143,19 @@ async fn an_overdue_row_is_published_again_less_and_less_often() {
     assert_eq!(set.recorder.redrives(), [1, 2, 3]);
 }
 
+/// Found by `cargo xtask prove --seed 1029`: a row that was published while the clock was a day ahead was not driven again for a day.
+#[tokio::test]
+async fn a_row_published_by_a_clock_that_was_ahead_is_driven_too() {
+    let set = set().await;
+    set.house.clock.advance_millis(86_400_000);
+    set.upload("a").await;
+    set.house.clock.advance_millis(-86_400_000);
+    assert_eq!(set.pass_minutes(1).await.redriven, 1);
+    assert_eq!(set.recorder.redrives(), [1]);
+    // From then on it is a row like any other.
+    assert_eq!(set.pass_minutes(2).await.redriven, 0);
+}
+
 #[tokio::test]
 async fn a_final_row_is_retired_and_closed_without_a_word() {
     let set = set().await;

@@ -112,7 +112,10 @@ impl Retrieve {
             }
             Err(error) => return Err(in_outbox(error).into()),
         };
-        if let Some(earlier) = self.earlier(job, &record, &meta).await? {
+        // A version that is named is the one that is meant.
+        if request.select.object.is_none()
+            && let Some(earlier) = self.earlier(job, &record, &meta).await?
+        {
             record = earlier;
         }
         let sealed = available(&record)?;

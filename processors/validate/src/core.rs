@@ -3,22 +3,24 @@
 //! [`Inspection`] takes the document as it streams by; [`conclude`] turns what was seen into findings, a verdict and details. What a
 //! finding leads to is the [`Policy`]'s alone, so that scanners need not know it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use cofferdam_processor::Conclusion;
-use cofferdam_schemas::{Finding, Severity, Verdict};
+use cofferdam_schemas::{Finding, Severity};
 use serde_json::Value;
 
 use crate::config::Policy;
 use crate::kind::{Claim, Detected, PAGE};
-use crate::scan::{Claims, End, Integrity, Report, Scanner, SignatureScanner, Signatures, finding};
+use crate::look::{Engines, Gather, Look, Outcome};
+use crate::scan::{Claims, End, Integrity, Scanner, SignatureScanner, finding};
 
 /// One document on its way past the scanners.
 pub struct Inspection {
     head: BytesMut,
     scanners: Vec<Box<dyn Scanner>>,
+    look: Look,
+    gather: Gather,
     seen: u64,
     limit: u64,
     over: bool,
@@ -32,19 +34,38 @@ pub struct Inspected {
     pub seen: u64,
     /// Whether these were all.
     pub end: End,
-    report: Report,
+    /// Whether it was text, and scanned as such.
+    pub text: bool,
+    /// What the scanners say.
+    pub outcome: Outcome,
+}
+
+/// What is known of a document before it is read.
+pub struct About<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What name and declared type promise.
+    pub claims: Vec<Claim>,
+    /// What is claimed of its bytes.
+    pub sums: &'a Claims,
+    /// Bytes there are, as is claimed.
+    pub size: u64,
+    /// What keys the hashes of values found.
+    pub hash_key: Option<Vec<u8>>,
 }
 
 impl Inspection {
     /// With every scanner there is.
-    pub fn new(policy: &Policy, claims: &Claims, signatures: &Arc<Signatures>) -> Self {
+    pub fn new(policy: &Policy, engines: &Arc<Engines>, about: About<'_>) -> Self {
         let scanners: Vec<Box<dyn Scanner>> = vec![
-            Box::new(Integrity::new(claims)),
-            Box::new(SignatureScanner::new(signatures.clone())),
+            Box::new(Integrity::new(about.sums)),
+            Box::new(SignatureScanner::new(engines.signatures().clone())),
         ];
         Self {
             head: BytesMut::new(),
             scanners,
+            look: Look::new(engines.clone(), about.name, None, about.claims, about.size),
+            gather: Gather::new(policy.max_findings, about.hash_key),
             seen: 0,
             limit: policy.max_bytes,
             over: false,
@@ -63,26 +84,40 @@ impl Inspection {
         for scanner in &mut self.scanners {
             scanner.feed(chunk);
         }
+        self.look.feed(chunk, &mut self.gather);
         self.seen += chunk.len() as u64;
         !self.over
     }
 
     /// There are no more.
     pub fn finish(self) -> Inspected {
-        let end = if self.over { End::Limit } else { End::Whole };
-        let mut all = Report::default();
-        for scanner in self.scanners {
+        let Self {
+            head,
+            scanners,
+            look,
+            mut gather,
+            seen,
+            over,
+            ..
+        } = self;
+        let end = if over { End::Limit } else { End::Whole };
+        let text = look.finish(&mut gather);
+        for scanner in scanners {
             let report = scanner.finish(end);
-            all.findings.extend(report.findings);
-            all.details.extend(report.details);
-            all.checked.extend(report.checked);
-            all.not_checked.extend(report.not_checked);
+            report.findings.into_iter().for_each(|finding| gather.add(finding));
+            report
+                .details
+                .into_iter()
+                .for_each(|(name, value)| gather.fact(&name, value));
+            report.checked.iter().for_each(|what| gather.checked(what));
+            report.not_checked.into_iter().for_each(|what| gather.not_checked(what));
         }
         Inspected {
-            head: self.head.freeze(),
-            seen: self.seen,
+            head: head.freeze(),
+            seen,
             end,
-            report: all,
+            text,
+            outcome: gather.finish(),
         }
     }
 }
@@ -90,7 +125,7 @@ impl Inspection {
 impl Inspected {
     /// Whether the bytes are not what somebody claims. Worth a second look before it is believed: it may have been the transport.
     pub fn is_damaged(&self) -> bool {
-        self.report
+        self.outcome
             .findings
             .iter()
             .any(|finding| finding.category == "integrity")
@@ -101,6 +136,8 @@ impl Inspected {
 pub struct Evidence {
     /// What the scanners saw.
     pub inspected: Inspected,
+    /// What was found inside it, where it has an inside.
+    pub inside: Option<Outcome>,
     /// Size as the store says it now.
     pub stored_size: u64,
     /// What it is.
@@ -114,78 +151,104 @@ pub struct Evidence {
 }
 
 /// Findings, verdict and details.
-pub fn conclude(policy: &Policy, evidence: Evidence) -> Conclusion {
+pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Conclusion {
     let Evidence {
         inspected,
+        inside,
         stored_size,
         detected,
         reads_exhausted,
         claims,
         declared,
     } = evidence;
-    let Inspected { seen, end, report, .. } = inspected;
-    let Report {
+    let Inspected {
+        seen,
+        end,
+        text,
+        outcome: streamed,
+        ..
+    } = inspected;
+    let mut gather = Gather::new(policy.max_findings, None);
+    let looked_inside = inside.is_some();
+    gather.merge(streamed);
+    if let Some(inside) = inside {
+        gather.merge(inside);
+    }
+    gather.checked("type");
+    for finding in claims.iter().filter_map(|claim| claim.check(&detected)) {
+        gather.add(finding);
+    }
+    // The look inside says more of macros than the container's directory does.
+    if detected.macros && !gather.has_rule("active/macros") {
+        gather.add(macros(&claims));
+    }
+    for what in &detected.not_checked {
+        let seen_since = match *what {
+            "archive-contents" | "document-contents" => looked_inside,
+            what => text && what.starts_with("structure-beyond"),
+        };
+        if !seen_since {
+            gather.not_checked(*what);
+        }
+    }
+    if end == End::Limit {
+        gather.limit("max_bytes", policy.max_bytes);
+        gather.fact("bytes_not_looked_at", stored_size.saturating_sub(seen));
+    }
+    if let Some((name, value)) = detected.limit {
+        gather.limit(name, value);
+    }
+    if let Some(bytes) = reads_exhausted {
+        gather.limit("directory_bytes", bytes);
+        gather.not_checked("container-directory");
+    }
+    gather.fact("detected_type", detected.name);
+    gather.fact("media_type", detected.media_type);
+    if let Some(encoding) = detected.encoding {
+        gather.fact("encoding", encoding);
+    }
+    if let Some(declared) = declared {
+        gather.fact("declared_type", declared);
+    }
+    for (name, value) in detected.facts {
+        gather.fact(name, value);
+    }
+    gather.fact("bytes_looked_at", seen);
+
+    let outcome = gather.finish();
+    let unlisted = outcome.unlisted();
+    let Outcome {
         mut findings,
-        mut details,
         checked,
         not_checked,
-    } = report;
-    let mut checked: BTreeSet<String> = checked.into_iter().collect();
-    let mut not_checked: BTreeSet<String> = not_checked.into_iter().collect();
-    let mut limits = BTreeMap::new();
-
-    checked.insert("type".to_owned());
-    for claim in &claims {
-        findings.extend(claim.check(&detected));
-    }
-    if detected.macros {
-        findings.push(macros(&claims));
-    }
-    not_checked.extend(detected.not_checked.iter().map(|what| (*what).to_owned()));
-
-    if end == End::Limit {
-        limits.insert("max_bytes", policy.max_bytes);
-        details.insert(
-            "bytes_not_looked_at".to_owned(),
-            stored_size.saturating_sub(seen).into(),
-        );
-    }
-    limits.extend(detected.limit);
-    if let Some(bytes) = reads_exhausted {
-        limits.insert("directory_bytes", bytes);
-        not_checked.insert("container-directory".to_owned());
-    }
+        limits,
+        scores,
+        facts: mut details,
+    } = outcome;
+    findings.retain(|finding| engines.reports(&finding.rule));
+    lower_alone(&mut findings);
+    let incomplete = !limits.is_empty();
+    let verdict = policy.verdict(&findings, incomplete);
     findings.sort_by(|one, other| {
+        let place = |finding: &Finding| (finding.inside.clone(), finding.span.map(|span| span.start));
         other
             .severity
             .cmp(&one.severity)
             .then_with(|| one.rule.cmp(&other.rule))
+            .then_with(|| place(one).cmp(&place(other)))
     });
-    let worst = findings.first().map(|finding| finding.severity);
-    if findings.len() > policy.max_findings {
-        limits.insert("max_findings", policy.max_findings as u64);
-        details.insert(
-            "findings_not_listed".to_owned(),
-            (findings.len() - policy.max_findings).into(),
-        );
-        findings.truncate(policy.max_findings);
+    if unlisted > 0 {
+        details.insert("findings_not_listed".to_owned(), unlisted.into());
     }
-
-    details.insert("detected_type".to_owned(), detected.name.into());
-    details.insert("media_type".to_owned(), detected.media_type.into());
-    if let Some(encoding) = detected.encoding {
-        details.insert("encoding".to_owned(), encoding.into());
-    }
-    if let Some(declared) = declared {
-        details.insert("declared_type".to_owned(), declared.into());
-    }
-    details.extend(detected.facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    details.insert("bytes_looked_at".to_owned(), seen.into());
+    details.insert("risk".to_owned(), risk(&findings).into());
     details.insert("checked".to_owned(), checked.into_iter().collect());
     details.insert("not_checked".to_owned(), not_checked.into_iter().collect());
-    let incomplete = !limits.is_empty();
+    details.insert("versions".to_owned(), serde_json::json!(engines.versions()));
+    if !scores.is_empty() {
+        details.insert("scores".to_owned(), serde_json::json!(scores));
+    }
     if incomplete {
-        let named = limits.keys().copied().collect::<Vec<_>>().join(" ");
+        let named = limits.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
         details.insert("limit".to_owned(), named.into());
         details.extend(
             limits
@@ -194,25 +257,44 @@ pub fn conclude(policy: &Policy, evidence: Evidence) -> Conclusion {
         );
     }
     Conclusion {
-        verdict: Some(verdict(policy, worst, incomplete)),
+        verdict: Some(verdict),
         findings,
         details,
         ..Conclusion::default()
     }
 }
 
-/// The policy: the gravest finding decides, and a limit that was reached is never a pass.
-fn verdict(policy: &Policy, worst: Option<Severity>, incomplete: bool) -> Verdict {
-    let found = match worst {
-        Some(severity) if severity >= policy.quarantine_at => Verdict::Quarantine,
-        Some(severity) if severity >= policy.review_at => Verdict::Review,
-        Some(_) | None => Verdict::Pass,
-    };
-    if incomplete {
-        found.max(Verdict::Incomplete)
-    } else {
-        found
+/// What says something of a person only beside what names one: a table of measurements has dates too.
+const ALONE: [&str; 4] = ["phi/date", "phi/url", "phi/ip", "pii/person-year"];
+
+/// Lowers dates, addresses of pages and machines to `low` where nothing else personal is found.
+pub fn lower_alone(findings: &mut [Finding]) {
+    let personal = |finding: &Finding| matches!(finding.category.as_str(), "phi" | "pii");
+    let alone = |finding: &Finding| ALONE.contains(&finding.rule.as_str());
+    if findings.iter().filter(|one| personal(one)).all(alone) {
+        for finding in findings.iter_mut().filter(|one| alone(one)) {
+            finding.severity = finding.severity.min(Severity::Low);
+        }
     }
+}
+
+/// 0 to 100: how likely it is that at least one finding is right and matters, each weighed by its severity. Of one rule the surest counts.
+pub fn risk(findings: &[Finding]) -> u8 {
+    let mut best: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
+    for finding in findings {
+        let weight = match finding.severity {
+            Severity::Info => 0.0,
+            Severity::Low => 0.05,
+            Severity::Medium => 0.3,
+            Severity::High => 0.7,
+            Severity::Critical => 0.95,
+        };
+        let value = weight * f64::from(finding.confidence.clamp(0.0, 1.0));
+        let known = best.entry(&finding.rule).or_default();
+        *known = known.max(value);
+    }
+    let safe: f64 = best.values().map(|value| 1.0 - value).product();
+    ((1.0 - safe) * 100.0).round() as u8
 }
 
 /// Macros are to be expected in a document that says it has some, and suspicious in one that does not.

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use cofferdam_processor::StartError;
-
 /// Why byte signatures cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ValidateError {
@@ -36,14 +34,4 @@ pub enum ValidateError {
     /// The patterns do not fit into one automaton.
     #[error("signatures cannot be compiled")]
     Compile(#[source] aho_corasick::BuildError),
-}
-
-impl From<ValidateError> for StartError {
-    fn from(error: ValidateError) -> Self {
-        Self::Missing {
-            what: "the byte signatures of validate cannot be used: correct the file that processors.validate.signatures names"
-                .to_owned(),
-            source: Some(Box::new(error)),
-        }
-    }
 }

@@ -226,13 +226,20 @@ async fn a_limit_is_a_verdict_that_names_it_and_the_rest() {
 #[tokio::test]
 async fn more_findings_than_fit_are_not_dropped_in_silence() {
     let bench = Bench::new("max_findings = 1").await;
+    // Of each rule one is listed, whatever the limit, and says how many there are.
     let conclusion = bench.validate("setup.pdf", Some("image/png"), &program()).await;
-    assert_eq!(conclusion.findings.len(), 1);
-    assert_eq!(conclusion.details["findings_not_listed"], 1);
-    assert_eq!(
-        (verdict(&conclusion), text(&conclusion, "limit")),
-        (Verdict::Quarantine, "max_findings")
-    );
+    assert_eq!(conclusion.findings.len(), 2);
+    assert_eq!(verdict(&conclusion), Verdict::Quarantine);
+    let letter = "Patient Anna Smith, SSN 536-22-1189.\n".repeat(5);
+    let conclusion = bench.validate("letter.txt", None, letter.as_bytes()).await;
+    let ssn: Vec<_> = conclusion
+        .findings
+        .iter()
+        .filter(|found| found.rule == "phi/ssn")
+        .collect();
+    assert_eq!((ssn.len(), ssn[0].count), (1, Some(5)));
+    assert!(conclusion.details["findings_not_listed"].as_u64().unwrap() >= 8);
+    assert_eq!(verdict(&conclusion), Verdict::Review);
 }
 
 /// The smallest thing that is a portable executable to everybody who looks at its headers only.
@@ -337,7 +344,9 @@ async fn types_by_content() {
             text(&conclusion, "encoding"),
         );
         assert_eq!(found, (name, media_type, encoding), "{key}");
-        assert_eq!(verdict(&conclusion), Verdict::Pass, "{key}: {:?}", conclusion.findings);
+        // Most of these are only the beginning of what they are.
+        let promised = conclusion.findings.iter().all(|finding| finding.category != "type");
+        assert!(promised, "{key}: {:?}", conclusion.findings);
     }
 }
 
@@ -420,13 +429,11 @@ async fn broken_promises() {
     ];
     for (key, declared, body, severities, expected) in cases {
         let conclusion = bench.validate(key, declared, body).await;
-        let found: Vec<Severity> = conclusion.findings.iter().map(|finding| finding.severity).collect();
-        assert_eq!(
-            (found.as_slice(), verdict(&conclusion)),
-            (severities, expected),
-            "{key} {declared:?}: {:?}",
-            conclusion.findings
-        );
+        // Most of these are only the beginning of what they are, which is a finding too.
+        let of_type = conclusion.findings.iter().filter(|finding| finding.category == "type");
+        let found: Vec<Severity> = of_type.map(|finding| finding.severity).collect();
+        assert_eq!(found, severities, "{key} {declared:?}: {:?}", conclusion.findings);
+        assert!(verdict(&conclusion) >= expected, "{key} {declared:?}");
     }
 }
 
@@ -500,8 +507,13 @@ async fn containers_are_told_apart_by_their_directory() {
         // Small, and with the directory 300 KiB further on.
         for before in [0, 300_000] {
             let conclusion = bench.validate(key, None, &zip(entries, before)).await;
-            let found = (text(&conclusion, "detected_type"), verdict(&conclusion));
-            assert_eq!(found, (name, expected), "{key} {before}: {:?}", conclusion.findings);
+            assert_eq!(text(&conclusion, "detected_type"), name, "{key} {before}");
+            // Their checksums are wrong, and bytes that belong to nothing lie between the parts.
+            assert!(
+                verdict(&conclusion) >= expected,
+                "{key} {before}: {:?}",
+                conclusion.findings
+            );
         }
     }
 }
@@ -546,8 +558,8 @@ async fn reads_for_the_type_are_bounded_and_the_bound_is_a_verdict() {
         ("directory_bytes", "zip")
     );
     let read = conclusion.details["limit_directory_bytes"].as_u64().unwrap();
-    let most = super::PAGES as u64 * super::PAGE;
-    assert!((most - super::PAGE..=most).contains(&read), "{read}");
+    let most = super::PAGES as u64 * crate::kind::PAGE;
+    assert!((most - crate::kind::PAGE..=most).contains(&read), "{read}");
     // Many entries with short names are looked at to the end.
     let names: Vec<String> = (0..10_000)
         .map(|n| format!("xl/{n}"))
@@ -605,6 +617,15 @@ async fn an_operators_signatures_are_used_and_a_broken_file_says_so() {
     assert_eq!(rules(&conclusion), [("site/marker", Severity::High)]);
 }
 
+thread_local! {
+    /// Loading the rules takes longer than a case.
+    static SHARED: &'static (tokio::runtime::Runtime, Bench) = {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bench = runtime.block_on(Bench::new(""));
+        Box::leak(Box::new((runtime, bench)))
+    };
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     /// Whatever the bytes, the name and the type: an answer, the same twice, whose size and digest are right.
@@ -615,9 +636,8 @@ proptest! {
         extension in prop::sample::select(vec!["", ".pdf", ".json", ".xlsx", ".exe", ".html", ".mp3", ".csv"]),
         declared in prop::option::of(prop::sample::select(vec!["text/plain", "application/pdf", "image/png", "nonsense", ";;;"])),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (runtime, bench) = SHARED.with(|shared| *shared);
         runtime.block_on(async {
-            let bench = Bench::new("").await;
             let body = [magic, &rest].concat();
             let (job, document) = bench.job(&format!("x{extension}"), declared, &body).await;
             let one = bench.processor.process(&job, document.clone()).await.unwrap();

@@ -58,14 +58,10 @@ fn plan() -> Plan {
 
 fn finding() -> Finding {
     Finding {
-        rule: "active/macros".to_owned(),
-        category: "active".to_owned(),
-        severity: Severity::Medium,
-        confidence: 1.0,
         span: Some(Span { start: 1024, end: 1040 }),
-        message: "the document carries macros".to_owned(),
         remediation: Some("open it only if the sender is known and the macros are expected".to_owned()),
         citation: Some("Microsoft Open Specifications, [MS-OVBA] 1.3".to_owned()),
+        ..Finding::new("active/macros", Severity::Medium, 1.0, "the document carries macros")
     }
 }
 

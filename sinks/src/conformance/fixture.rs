@@ -102,14 +102,8 @@ pub fn sealed(object: &ObjectRef) -> SealedCopy {
 /// A finding.
 pub fn finding(rule: &str) -> Finding {
     Finding {
-        rule: rule.into(),
         category: "type".into(),
-        severity: Severity::Low,
-        confidence: 0.5,
-        span: None,
-        message: "declared type differs from the type found".into(),
-        remediation: None,
-        citation: None,
+        ..Finding::new(rule, Severity::Low, 0.5, "declared type differs from the type found")
     }
 }
 

@@ -7,6 +7,7 @@ mod folder;
 mod foreign;
 mod large;
 mod people;
+mod scan;
 mod secrets;
 
 use crate::{Test, test, test_with};
@@ -37,6 +38,9 @@ pub const TESTS: &[Test] = &[
     ),
     test("flows::people::every_command_works_as_shown", people::commands),
     test("flows::people::keys_open_sealed_objects_without_us", people::keys),
+    test("flows::scan::nothing_is_printed_in_clear", scan::nothing_in_clear),
+    test("flows::scan::what_is_inside_is_scanned", scan::inside),
+    test("flows::scan::records_are_documents_of_their_own", scan::records),
     test("flows::secrets::plaintext_is_found_nowhere_else", secrets::nowhere),
     test("flows::large::five_gibibytes_in_bounded_memory", large::five_gibibytes),
 ];

@@ -78,13 +78,24 @@ pub(crate) fn unpublished(connection: &Connection, after: i64, limit: usize) -> 
         .collect()
 }
 
-pub(crate) fn overdue(connection: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result<Vec<LedgerRow>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM ledger WHERE published_at IS NOT NULL AND published_at < ?1 AND parked = 0 AND due_at IS NULL ORDER BY published_at, seq LIMIT ?2"
-        ))?
-        .query_map(params![before.unix_millis(), i64::try_from(limit).unwrap_or(i64::MAX)], read)?
-        .collect()
+/// Rows published before a time, and then those published after `ahead`: by a clock that was wrong.
+pub(crate) fn overdue(
+    connection: &Connection,
+    before: Timestamp,
+    ahead: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<LedgerRow>> {
+    let mut all = Vec::new();
+    for (side, time) in [("<", before), (">", ahead.max(before))] {
+        let room = i64::try_from(limit - all.len()).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM ledger WHERE published_at IS NOT NULL AND published_at {side} ?1 AND parked = 0 AND due_at IS NULL ORDER BY published_at, seq LIMIT ?2"
+        ))?;
+        for row in statement.query_map(params![time.unix_millis(), room], read)? {
+            all.push(row?);
+        }
+    }
+    Ok(all)
 }
 
 pub(crate) fn find(connection: &Connection, kind: LedgerKind, subject: &str) -> rusqlite::Result<Option<LedgerRow>> {

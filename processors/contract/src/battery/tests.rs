@@ -100,16 +100,10 @@ impl Processor for Probe {
             ..Conclusion::default()
         };
         if flaw == Flaw::Leaks {
-            conclusion.findings.push(Finding {
-                rule: "probe/text".to_owned(),
-                category: "probe".to_owned(),
-                severity: Severity::Info,
-                confidence: 1.0,
-                span: None,
-                message: text.chars().take(100).collect(),
-                remediation: None,
-                citation: None,
-            });
+            let message: String = text.chars().take(100).collect();
+            conclusion
+                .findings
+                .push(Finding::new("probe/text", Severity::Info, 1.0, message));
         }
         let count = if flaw == Flaw::WritesAgain {
             format!("{} in try {}", bytes.len(), job.attempt)

@@ -103,6 +103,10 @@ async fn a_command_by_key_keeps_the_version_it_took_first() {
     assert_eq!(bench.send("retrieve", "c1", body.clone()).await.unwrap(), first);
     let other = bench.send("retrieve", "c2", body).await.unwrap();
     assert_eq!(other.object, Some(newer.object.id));
+    // Who names a version gets that one or none: here the id was used for the older.
+    let named = json!({"select": {"object": newer.object.id}});
+    let refused = bench.send("retrieve", "c1", named).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRequest, "{}", refused.message);
     // Of another key it is still somebody else's id.
     bench.finished("b/a.txt", text(100), ObjectState::Done).await;
     let stolen = json!({"select": {"key": "b/a.txt"}});

@@ -8,6 +8,7 @@
 
 mod claims;
 mod delimited;
+mod find;
 mod json;
 mod pages;
 mod text;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use file_format::{FileFormat, Kind};
 
 pub use claims::Claim;
+pub use find::{Finder, PAGES, Step};
 pub use pages::{Missing, PAGE, Pages};
 
 /// Kinds of documents as far as mismatches are concerned.
@@ -75,6 +77,11 @@ impl Detected {
             not_checked: Vec::new(),
             limit: None,
         }
+    }
+
+    /// Bytes of no known kind.
+    pub fn unknown() -> Self {
+        Self::new("binary", "application/octet-stream", Class::Unknown)
     }
 
     fn of(format: FileFormat) -> Self {
@@ -141,9 +148,7 @@ pub fn detect(pages: &Pages, claims: &[Claim]) -> Result<Detected, Missing> {
         FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty if header => {
             Detected::of(FileFormat::PortableDocumentFormat)
         }
-        FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty => {
-            Detected::new("binary", "application/octet-stream", Class::Unknown)
-        }
+        FileFormat::PlainText | FileFormat::ArbitraryBinaryData | FileFormat::Empty => Detected::unknown(),
         format => Detected::of(format),
     })
 }

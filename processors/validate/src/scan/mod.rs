@@ -46,15 +46,5 @@ pub trait Scanner: Send {
 
 /// A finding without a place.
 pub(crate) fn finding(rule: &str, severity: Severity, confidence: f32, message: String) -> Finding {
-    let category = rule.split('/').next().unwrap_or(rule).to_owned();
-    Finding {
-        rule: rule.to_owned(),
-        category,
-        severity,
-        confidence,
-        span: None,
-        message,
-        remediation: None,
-        citation: None,
-    }
+    Finding::new(rule, severity, confidence, message)
 }

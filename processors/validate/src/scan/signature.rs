@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use cofferdam_scan::hit::Hit;
 use cofferdam_schemas::{Severity, Span};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -111,9 +112,49 @@ impl Signatures {
         })
     }
 
+    /// Name, severity, message and citation of each.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, Severity, &str, Option<&str>)> {
+        self.signatures.iter().map(|one| {
+            (
+                one.rule.as_str(),
+                one.severity,
+                one.message.as_str(),
+                one.citation.as_deref(),
+            )
+        })
+    }
+
     /// Names the packs and their content, for results: the same version finds the same.
     pub fn version(&self) -> &str {
         &self.version
+    }
+}
+
+impl Signatures {
+    /// What is in bytes that were decoded from a text, where they stand as a whole at `span` of it. Signatures that are bound to a place count
+    /// from the first byte.
+    pub fn hits(&self, bytes: &[u8], span: std::ops::Range<usize>) -> Vec<Hit> {
+        let mut found = BTreeSet::new();
+        for hit in self.automaton.find_overlapping_iter(bytes) {
+            let index = hit.pattern().as_usize();
+            let anchored = self.signatures[index].offset;
+            if anchored.is_none_or(|offset| offset == hit.start() as u64) {
+                found.insert(index);
+            }
+        }
+        let hit = |index: usize| {
+            let signature = &self.signatures[index];
+            Hit {
+                rule: signature.rule.clone().into(),
+                severity: signature.severity,
+                confidence: 1.0,
+                span: span.clone(),
+                message: signature.message.clone().into(),
+                remediation: signature.remediation.clone().map(Into::into),
+                citation: signature.citation.clone().map(Into::into),
+            }
+        };
+        found.into_iter().map(hit).collect()
     }
 }
 

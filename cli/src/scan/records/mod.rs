@@ -1,0 +1,212 @@
+//! `cofferdam scan --records`: each record of a set is a document of its own, and the set is looked at as a whole besides.
+
+mod read;
+mod split;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use cofferdam_schemas::{Finding, Severity, Span, Verdict};
+use cofferdam_validate::{Batch, BatchLimits, Files};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use self::read::{Fields, Reader, Record};
+use super::human::Counts;
+use crate::args::{Global, Scan};
+use crate::output::{Exit, Failure, json_line, on_terminal, printable};
+
+/// Records scanned together.
+const BLOCK: usize = 512;
+
+/// What is kept of a record that was scanned.
+struct Scanned {
+    start: u64,
+    end: u64,
+    line: u64,
+    verdict: Verdict,
+    risk: u8,
+    findings: Vec<Finding>,
+    injection: Option<f64>,
+    like: Option<usize>,
+}
+
+/// Runs the command.
+pub async fn run(
+    global: &Global,
+    args: &Scan,
+    files: &Arc<Files>,
+    paths: &[PathBuf],
+    unreadable: usize,
+) -> Result<Exit, Failure> {
+    if args.split.is_some() && paths.len() != 1 {
+        return Err(Failure::text(Exit::Failure, "--split takes one file of records"));
+    }
+    let mut worst = Verdict::Pass;
+    for path in paths {
+        let (files, path, json) = (files.clone(), path.clone(), global.json);
+        let fields = Fields {
+            text: args.field.clone(),
+            label: args.label.clone(),
+        };
+        let split = args.split.clone();
+        let work = tokio::task::spawn_blocking(move || one(&files, &path, &fields, split.as_deref(), json));
+        worst = worst.max(work.await??);
+    }
+    Ok(super::end(worst, unreadable))
+}
+
+fn one(files: &Files, path: &Path, fields: &Fields, split: Option<&Path>, json: bool) -> anyhow::Result<Verdict> {
+    let name = path.to_string_lossy().into_owned();
+    let size = std::fs::metadata(path)
+        .with_context(|| format!("{name} cannot be read"))?
+        .len();
+    let bar = if on_terminal() && !json {
+        ProgressBar::new(size)
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let mut reader = Reader::open(path)?;
+    let language = files.engines().language();
+    let mut batch = language
+        .as_ref()
+        .map(|language| Batch::new(BatchLimits::default(), language));
+    let mut all: Vec<Scanned> = Vec::new();
+    loop {
+        let block = reader.block(fields, BLOCK)?;
+        let Some(last) = block.last() else { break };
+        bar.set_position(last.end);
+        let mut scanned = scan_block(files, &name, &block);
+        if let Some(batch) = &mut batch {
+            for (record, one) in block.iter().zip(&mut scanned) {
+                let told = batch.add(&record.text, record.label.as_deref());
+                one.like = told.like;
+                one.findings
+                    .extend(told.hits.into_iter().map(|hit| finding(hit, &record.text)));
+            }
+        }
+        all.extend(scanned);
+    }
+    bar.finish_and_clear();
+    let mut summary = Value::Null;
+    if let Some(batch) = batch {
+        let told = batch.finish();
+        summary = json!({
+            "records": told.records, "duplicates": told.duplicates, "near_duplicates": told.near, "label_flips": told.flips,
+            "triggered": told.triggered, "outliers": told.outliers, "limits": told.limits,
+        });
+        for (index, hits) in told.late {
+            if let Some(one) = all.get_mut(index) {
+                one.findings.extend(hits.into_iter().map(|hit| finding(hit, "")));
+            }
+        }
+    }
+    let mut counts = Counts::default();
+    let mut worst = Verdict::Pass;
+    for one in &mut all {
+        one.findings.retain(|finding| files.engines().reports(&finding.rule));
+        let incomplete = one.verdict == Verdict::Incomplete;
+        one.verdict = files.policy().verdict(&one.findings, incomplete);
+        one.risk = cofferdam_validate::risk(&one.findings);
+        counts.add(one.verdict);
+        worst = worst.max(one.verdict);
+    }
+    for (number, one) in all.iter().enumerate() {
+        if json {
+            json_line(&json!({
+                "path": name, "record": number + 1, "line": one.line, "verdict": one.verdict, "risk": one.risk,
+                "duplicate_of": one.like.map(|like| like + 1),
+                "scores": one.injection.map_or_else(|| json!({}), |score| json!({"injection": score})),
+                "findings": one.findings,
+            }))?;
+        } else if one.verdict != Verdict::Pass {
+            let rules: std::collections::BTreeSet<&str> = one.findings.iter().map(|f| f.rule.as_str()).collect();
+            let rules = rules.into_iter().collect::<Vec<_>>().join(" ");
+            println!("{}:{}: {} ({rules})", printable(&name), one.line, one.verdict.as_str());
+        }
+    }
+    if let Some(folder) = split {
+        split::write(path, folder, reader.header.clone(), &all, &summary, files)?;
+    }
+    if json {
+        json_line(&json!({"path": name, "summary": summary, "versions": files.engines().versions()}))?;
+    } else {
+        eprintln!("{}: {counts}; {summary}", printable(&name));
+    }
+    Ok(worst)
+}
+
+fn scan_block(files: &Files, name: &str, block: &[Record]) -> Vec<Scanned> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let share = block.len().div_ceil(threads).max(1);
+    let scan =
+        |records: &[Record]| -> Vec<Scanned> { records.iter().map(|record| scan_one(files, name, record)).collect() };
+    let mut scanned = Vec::with_capacity(block.len());
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = block
+            .chunks(share)
+            .map(|part| scope.spawn(move || scan(part)))
+            .collect();
+        for (part, records) in parts.into_iter().zip(block.chunks(share)) {
+            // A panic is a fault of ours: the records are not lost but incomplete.
+            let done = part.join();
+            scanned.extend(done.unwrap_or_else(|_| {
+                records
+                    .iter()
+                    .map(|record| failed(record, "the scan ended unexpectedly"))
+                    .collect()
+            }));
+        }
+    });
+    scanned
+}
+
+fn failed(record: &Record, reason: &'static str) -> Scanned {
+    let finding = Finding::new("structure/record", Severity::Medium, 1.0, reason);
+    Scanned {
+        start: record.start,
+        end: record.end,
+        line: record.line,
+        verdict: Verdict::Incomplete,
+        risk: 0,
+        findings: vec![finding],
+        injection: None,
+        like: None,
+    }
+}
+
+fn scan_one(files: &Files, name: &str, record: &Record) -> Scanned {
+    if let Some(reason) = record.broken {
+        return failed(record, reason);
+    }
+    let conclusion = files.scan_text(&record.text, name);
+    let score = conclusion
+        .details
+        .get("scores")
+        .and_then(|scores| scores["injection"].as_f64());
+    Scanned {
+        start: record.start,
+        end: record.end,
+        line: record.line,
+        verdict: conclusion.verdict.unwrap_or(Verdict::Pass),
+        risk: 0,
+        findings: conclusion.findings,
+        injection: score,
+        like: None,
+    }
+}
+
+/// What looking at the set says of a record; of one whose text is gone without the place.
+fn finding(hit: cofferdam_validate::Hit, text: &str) -> Finding {
+    let span = hit.span.clone();
+    let mut finding = Finding::from(hit);
+    finding.span = (!text.is_empty()).then_some(Span {
+        start: span.start as u64,
+        end: span.end as u64,
+    });
+    finding
+}

@@ -1,0 +1,10 @@
+//! The engine through its real child process: every shared sample, hostile files made on the spot, mutations, and children that misbehave.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+mod formats;
+mod hostile;
+mod mutation;
+mod sandbox;
+mod wire;

@@ -1,0 +1,40 @@
+//! Why the engine would not load.
+
+/// A model or a rule pack that is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectionError {
+    /// The rule pack is no TOML, or has unknown or missing fields; the source names line and column.
+    #[error("rule pack is not readable")]
+    Pack(#[source] Box<toml::de::Error>),
+    /// One rule is wrong.
+    #[error("rule {rule} of the pack is refused: {reason}")]
+    Rule {
+        /// Its id.
+        rule: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The keywords of the pack make no automaton.
+    #[error("keywords of the rule pack are refused")]
+    Keywords(#[source] aho_corasick::BuildError),
+    /// The model file is damaged or of another version.
+    #[error("model is refused: {0}")]
+    Model(&'static str),
+    /// A training or evaluation set is not readable.
+    #[error("line {line} of the training set is not readable")]
+    Data {
+        /// Counted from 1.
+        line: usize,
+        /// What the parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file of own examples is wrong.
+    #[error("line {line} of the own examples is refused: {reason}")]
+    Examples {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}

@@ -1,0 +1,184 @@
+//! What is counted, and how counts become features.
+
+macro_rules! counters {
+    ($($name:ident),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        #[derive(Clone, Copy)]
+        #[repr(usize)]
+        pub(super) enum C { $($name),*, LEN }
+        /// Number of counters in [`Counts`].
+        pub const COUNTERS: usize = C::LEN as usize;
+    };
+}
+counters!(
+    Chars, Letters, Upper, Digits, Spaces, Lines, Punct, Foreign, Symbols, Words, LongWords, CapsWords, CaseJumps,
+    Glued, Quotes, Ticks, Markup, Code, Ask, Shout, Colons, Slashes, Starts, TaskStarts, TaskLines, Override, Task,
+    Second, First, Authority, Secret, Manual, Modal, Persona, Question, Freedom, Subject, Cost, CostOf, SecretAsk,
+    StartsYou,
+);
+
+/// Rule categories that are features of their own.
+pub const CATEGORIES: usize = 12;
+
+/// What was counted in a chunk or in a window; sums, and the worst stretch as a maximum.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    pub(super) sums: [f32; COUNTERS],
+    rules: [f32; CATEGORIES],
+    pub(super) worst: f32,
+    /// n-grams seen.
+    pub grams: f32,
+    /// Sum of their weights (scoring only).
+    pub weight: f32,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            sums: [0.0; COUNTERS],
+            rules: [0.0; CATEGORIES],
+            worst: 0.0,
+            grams: 0.0,
+            weight: 0.0,
+        }
+    }
+}
+
+impl Counts {
+    /// Adds a neighbour.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.sums.iter_mut().zip(&other.sums) {
+            *sum += more;
+        }
+        for (sum, more) in self.rules.iter_mut().zip(&other.rules) {
+            *sum += more;
+        }
+        self.worst = self.worst.max(other.worst);
+        self.grams += other.grams;
+        self.weight += other.weight;
+    }
+
+    /// Notes one rule hit or one normaliser step of a category below [`CATEGORIES`].
+    pub fn rule(&mut self, category: u8) {
+        if let Some(count) = self.rules.get_mut(usize::from(category)) {
+            *count += 1.0;
+        }
+    }
+}
+
+/// Number of values [`dense`] gives.
+pub const DENSE: usize = 58;
+
+/// Counts as features of about the same size. Rates are a character's or a word's share; what is rare is a
+/// saturating count.
+pub fn dense(counts: &Counts) -> [f32; DENSE] {
+    let get = |c: C| counts.sums[c as usize];
+    let chars = get(C::Chars).max(1.0);
+    let words = get(C::Words).max(1.0);
+    let starts = get(C::Starts).max(1.0);
+    let per_char = |c: C, scale: f32| (get(c) / chars * scale).min(3.0);
+    let per_word = |c: C, scale: f32| (get(c) / words * scale).min(3.0);
+    let few = |c: C| (get(c) / 2.0).min(1.5);
+    let cost = get(C::Cost) / get(C::CostOf).max(1.0);
+    let mut out = [0.0; DENSE];
+    let values = [
+        chars.ln() / 4.0 - 1.2,
+        per_char(C::Letters, 1.0),
+        per_char(C::Upper, 8.0),
+        per_char(C::Digits, 8.0),
+        per_char(C::Spaces, 5.0),
+        per_char(C::Lines, 30.0),
+        per_char(C::Punct, 8.0),
+        per_char(C::Foreign, 1.5),
+        per_char(C::Symbols, 15.0),
+        per_word(C::LongWords, 8.0),
+        per_word(C::CapsWords, 6.0),
+        per_word(C::CaseJumps, 6.0),
+        per_word(C::Glued, 6.0),
+        per_char(C::Quotes, 40.0),
+        per_char(C::Ticks, 40.0),
+        per_char(C::Markup, 20.0),
+        per_char(C::Code, 15.0),
+        few(C::Ask),
+        few(C::Shout),
+        per_char(C::Colons, 40.0),
+        few(C::Slashes),
+        (get(C::TaskStarts) / starts).min(1.0),
+        few(C::TaskStarts),
+        few(C::TaskLines),
+        few(C::Override),
+        per_word(C::Override, 10.0),
+        per_word(C::Task, 10.0),
+        per_word(C::Second, 8.0),
+        few(C::Second),
+        per_word(C::First, 8.0),
+        few(C::Authority),
+        per_word(C::Authority, 10.0),
+        few(C::Secret),
+        few(C::SecretAsk),
+        per_word(C::Manual, 6.0),
+        per_word(C::Modal, 12.0),
+        few(C::Persona),
+        per_word(C::Persona, 10.0),
+        per_word(C::Question, 6.0),
+        few(C::Freedom),
+        per_word(C::Freedom, 15.0),
+        per_word(C::Subject, 15.0),
+        (cost - 3.5).clamp(-1.0, 3.0),
+        (counts.worst - 4.0).clamp(-1.0, 3.0),
+        ((counts.worst - cost) / 2.0).clamp(-0.5, 1.5),
+        (get(C::StartsYou) / starts).min(1.0),
+    ];
+    out[..values.len()].copy_from_slice(&values);
+    for (slot, count) in out[values.len()..].iter_mut().zip(&counts.rules) {
+        *slot = count.min(3.0) / 1.5;
+    }
+    out
+}
+
+/// What is counted at every character, as integers in registers.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) chars: u32,
+    pub(super) lower: u32,
+    pub(super) upper: u32,
+    pub(super) digits: u32,
+    pub(super) foreign: u32,
+    pub(super) spaces: u32,
+    pub(super) words: u32,
+    pub(super) grams: u32,
+    pub(super) cost: u32,
+    pub(super) costed: u32,
+}
+
+impl Tally {
+    /// Moves everything to the counts of the chunk.
+    pub(super) fn settle(&mut self, counts: &mut Counts) {
+        let Self {
+            chars,
+            lower,
+            upper,
+            digits,
+            foreign,
+            spaces,
+            words,
+            grams,
+            cost,
+            costed,
+        } = std::mem::take(self);
+        for (counter, n) in [
+            (C::Chars, chars),
+            (C::Letters, lower + upper + foreign),
+            (C::Upper, upper),
+            (C::Digits, digits),
+            (C::Foreign, foreign),
+            (C::Spaces, spaces),
+            (C::Words, words),
+            (C::CostOf, costed),
+        ] {
+            counts.sums[counter as usize] = n as f32;
+        }
+        counts.sums[C::Cost as usize] = cost as f32 / 16.0;
+        counts.grams = grams as f32;
+    }
+}

@@ -1,0 +1,254 @@
+//! Prompt injection and training-data poisoning.
+//!
+//! A text is scored as it stands and, where something is hidden in it, in its readable form; the higher score
+//! counts. Rules say what was found and where, a linear model over hashed n-grams and some counts says how much a
+//! stretch of text reads like an attack on a model. Every chunk and every four neighbouring chunks are scored; the
+//! best one, less a penalty for the number of tries, is the score of the document, so that long documents are
+//! flagged no more often than short ones.
+//!
+//! What it cannot do: tell a harmless sentence in the wrong place ("What is the capital of Peru?" in an e-mail) from
+//! the same sentence where it belongs. Rules and score are evidence, no proof.
+
+mod error;
+pub mod evaluate;
+mod explain;
+pub mod features;
+pub mod language;
+mod lexicon;
+pub mod model;
+pub mod normalise;
+pub mod poison;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+pub mod train;
+mod windows;
+
+use std::ops::Range;
+
+use cofferdam_schemas::Severity;
+
+pub use error::InjectionError;
+pub use explain::Strong;
+
+use crate::hit::Hit;
+use features::Reader;
+use model::Model;
+use normalise::{Normal, normalise, survey};
+use rules::{Findings, Rules};
+use windows::Windows;
+
+/// What the model says of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// 0 to 1: the probability the model gives, after the penalty for length.
+    pub document: f32,
+    /// The window that decided, in bytes of the text, on character borders.
+    pub window: Range<usize>,
+    /// At or above the threshold of 5 % false positives: a person should look.
+    pub review: bool,
+    /// At or above the threshold of 1 % false positives.
+    pub quarantine: bool,
+}
+
+/// Log-odds of a text and where its best window lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Best {
+    pub(crate) odds: f32,
+    pub(crate) window: Range<usize>,
+}
+
+/// Rules and model, loaded once, shared by every thread.
+pub struct Injection {
+    rules: Rules,
+    model: Model,
+    reader: Reader,
+}
+
+/// A text with everything the scorer needs to know of it.
+pub(crate) struct Read {
+    pub(crate) findings: Findings,
+    pub(crate) normal: Option<(Normal, Findings)>,
+}
+
+impl Injection {
+    /// With the pack and the model compiled in.
+    ///
+    /// # Errors
+    /// Never for an unchanged build; tests load both.
+    pub fn built_in() -> Result<Self, InjectionError> {
+        Self::load(rules::BUILT_IN, model::BUILT_IN)
+    }
+
+    /// With a rule pack (TOML) and a model file.
+    ///
+    /// # Errors
+    /// When a rule or the model is refused; the error names it.
+    pub fn load(pack: &str, model: &[u8]) -> Result<Self, InjectionError> {
+        Ok(Self::assemble(Rules::parse(pack)?, Model::parse(model)?))
+    }
+
+    pub(crate) fn assemble(rules: Rules, model: Model) -> Self {
+        Self {
+            rules,
+            model,
+            reader: Reader::new(),
+        }
+    }
+
+    /// A copy of the language table, for the trainer.
+    pub fn language(&self) -> language::Language {
+        self.model.language.clone()
+    }
+
+    /// Name, severity, message and citation of each rule of the pack.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, Severity, &str, Option<&str>)> {
+        self.rules.list()
+    }
+
+    /// Names pack and model, for results: the same version says the same of the same text.
+    pub fn version(&self) -> String {
+        let training: String = self.model.training[..6]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("{} model@{training}", self.rules.version())
+    }
+
+    /// Adds what is found in `text` to `out` and gives its score. Time is linear in the text; beside the text and
+    /// its readable form (as long as the text at most, but for decorated letters) memory is constant.
+    ///
+    /// Rule hits in a text whose score stays below the threshold for review are lowered to [`Severity::Low`] and
+    /// half their confidence: manuals quote attacks.
+    pub fn scan(&self, text: &str, out: &mut Vec<Hit>) -> Score {
+        let read = self.read(text);
+        let best = self.best(text, &read);
+        let review = best.odds >= self.model.review;
+        let quarantine = best.odds >= self.model.quarantine;
+        let score = Score {
+            document: 1.0 / (1.0 + (-best.odds).exp()),
+            window: best.window,
+            review,
+            quarantine,
+        };
+        if review {
+            out.push(Hit {
+                rule: "injection/model".into(),
+                severity: if quarantine { Severity::High } else { Severity::Medium },
+                confidence: score.document,
+                span: score.window.clone(),
+                message: "the passage reads like an attack on a language model".into(),
+                remediation: Some("have a person read the passage before a model sees the document".into()),
+                citation: Some("OWASP LLM01:2025; MITRE ATLAS AML.T0051".into()),
+            });
+        }
+        self.hits(&read, !review, out);
+        score
+    }
+
+    fn hits(&self, read: &Read, quoted: bool, out: &mut Vec<Hit>) {
+        for found in &read.findings.found {
+            out.push(self.rules.hit(found.rule, found.span.clone(), quoted));
+        }
+        let mut limits = vec![&read.findings.beyond];
+        if let Some((normal, findings)) = &read.normal {
+            normal.evidence.hits(out);
+            for found in &findings.found {
+                let span = normal.form.origin(found.span.clone());
+                let known = |old: &rules::Found| {
+                    old.rule == found.rule && old.span.start < span.end.max(span.start + 1) && span.start < old.span.end
+                };
+                // both lists are in order of their start; a text has at most some thousand findings
+                if !read.findings.found.iter().any(known) {
+                    out.push(self.rules.hit(found.rule, span, quoted));
+                }
+            }
+            limits.push(&findings.beyond);
+        }
+        for (at, limit) in limits.into_iter().enumerate() {
+            if let Some((_, span)) = limit {
+                let span = match &read.normal {
+                    Some((normal, _)) if at == 1 => normal.form.origin(span.clone()),
+                    _ => span.clone(),
+                };
+                out.push(Hit {
+                    rule: "injection/limit".into(),
+                    severity: Severity::Info,
+                    confidence: 1.0,
+                    span,
+                    message: "one rule was found more than 64 times; the further places in this span are not listed"
+                        .into(),
+                    remediation: None,
+                    citation: None,
+                });
+            }
+        }
+    }
+
+    /// What a single record of a training set shows: repetition, an end unlike language. Linear.
+    pub fn record(&self, text: &str, out: &mut Vec<Hit>) {
+        poison::check(text, &self.model.language, out);
+    }
+
+    /// An empty batch of training records.
+    pub fn batch(&self, limits: poison::Limits) -> poison::Batch<'_> {
+        poison::Batch::new(limits, &self.model.language)
+    }
+
+    /// Rules on the text and, if there is one, on its readable form.
+    pub(crate) fn read(&self, text: &str) -> Read {
+        let findings = self.rules.scan(text);
+        let mut clues = survey(text);
+        clues.cipher |= findings.turned;
+        let normal = normalise(text, clues, &self.model.language).map(|normal| {
+            let findings = self.rules.scan(&normal.form.text);
+            (normal, findings)
+        });
+        Read { findings, normal }
+    }
+
+    /// The better of both forms.
+    pub(crate) fn best(&self, text: &str, read: &Read) -> Best {
+        let mut best = self.form(text, &read.findings, None);
+        if let Some((normal, findings)) = &read.normal {
+            let other = self.form(&normal.form.text, findings, Some(normal));
+            if other.odds > best.odds {
+                best = Best {
+                    odds: other.odds,
+                    window: normal.form.origin(other.window),
+                };
+            }
+        }
+        best
+    }
+
+    pub(crate) fn marks(&self, findings: &Findings) -> Vec<(usize, u8)> {
+        findings
+            .found
+            .iter()
+            .map(|found| (found.span.start, self.rules.category(found.rule) as u8))
+            .collect()
+    }
+
+    fn form(&self, text: &str, findings: &Findings, normal: Option<&Normal>) -> Best {
+        let marks = self.marks(findings);
+        let mut best = Best {
+            odds: f32::NEG_INFINITY,
+            window: 0..0,
+        };
+        let mut windows = Windows::new(
+            |row| self.model.row(row),
+            normal,
+            |counts: &features::Counts, window: Range<usize>| {
+                let odds = self.model.window(counts);
+                if odds > best.odds {
+                    best = Best { odds, window };
+                }
+            },
+        );
+        self.reader.read(text, &self.model.language, &marks, &mut windows);
+        let chunks = windows.finish();
+        best.odds -= self.model.length_penalty * (chunks.max(1) as f32).ln();
+        best
+    }
+}

@@ -1,0 +1,206 @@
+//! Which steps of the normaliser are worth trying.
+
+/// What the survey saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Clues {
+    /// Characters that are invisible, compatibility forms or possible look-alikes.
+    pub characters: bool,
+    /// Long runs of Base64, hexadecimal or binary digits, or escapes.
+    pub encoded: bool,
+    /// Letters standing alone.
+    pub spaced: bool,
+    /// Digits inside words.
+    pub leet: bool,
+    /// Letters in other proportions than any language with this alphabet has, or a word that says so.
+    pub cipher: bool,
+}
+
+impl Clues {
+    /// No step is worth trying.
+    pub fn none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The clues of both.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            characters: self.characters || other.characters,
+            encoded: self.encoded || other.encoded,
+            spaced: self.spaced || other.spaced,
+            leet: self.leet || other.leet,
+            cipher: self.cipher || other.cipher,
+        }
+    }
+}
+
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const BASE64: u8 = 4;
+const SPACE: u8 = 8;
+const ESCAPE: u8 = 16;
+const SIGN: u8 = 32;
+const HIGH: u8 = 64;
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        let c = b as u8;
+        table[b] = if c.is_ascii_alphabetic() {
+            LETTER | BASE64
+        } else if c.is_ascii_digit() {
+            DIGIT | BASE64
+        } else if c.is_ascii_whitespace() {
+            SPACE
+        } else if matches!(c, b'+' | b'/' | b'-' | b'_') {
+            BASE64
+        } else if matches!(c, b'\\' | b'%' | b'&') {
+            ESCAPE
+        } else if matches!(c, b'@' | b'$') {
+            SIGN
+        } else if c >= 0x80 {
+            HIGH
+        } else {
+            0
+        };
+        b += 1;
+    }
+    table
+}
+static CLASSES: [u8; 256] = classes();
+
+/// Bytes over which letters are counted.
+const BLOCK: usize = 1024;
+/// Shortest Base64 or hexadecimal run that is opened.
+pub(super) const RUN: usize = 16;
+/// Letters standing alone, in a row, that are joined.
+pub(super) const ALONE: u32 = 5;
+
+/// Logarithms of letter frequencies (English, in 1/16 of a nat above the mean of the alphabet); the sums for two
+/// shifts of one histogram tell which reads more like language. German, French, Spanish and Italian keep shift 0.
+const FREQUENCY: [i32; 26] = [
+    20, -8, 8, 10, 28, 4, 2, 14, 18, -32, -14, 9, 6, 18, 19, 3, -38, 16, 17, 23, 8, -10, 5, -34, 4, -40,
+];
+
+fn shifted(histogram: &[u32; 26]) -> bool {
+    let total: u32 = histogram.iter().sum();
+    if total < 24 {
+        return false;
+    }
+    let at = |shift: usize| -> i32 {
+        (0..26)
+            .map(|letter| histogram[letter] as i32 * FREQUENCY[(letter + shift) % 26])
+            .sum()
+    };
+    let plain = at(0);
+    // Ordinary prose reaches about 12 a letter; only poor blocks are compared with their shifts.
+    plain < 9 * total as i32 && (1..26).any(|shift| at(shift) > plain + 6 * total as i32)
+}
+
+/// One pass over the bytes.
+pub fn survey(text: &str) -> Clues {
+    let mut clues = Clues::default();
+    let (mut run, mut run_mixed) = (0usize, 0u8);
+    let (mut letters, mut subs, mut sub_before_letter) = (0u32, 0u32, false);
+    let mut single = 0u32;
+    let mut gap = 0u32;
+    let mut leet_words = 0u32;
+    let mut escapes = 0u32;
+    let mut binary = 0u32;
+    let mut histogram = [0u32; 26];
+    let mut high = false;
+
+    for (at, byte) in text.bytes().enumerate() {
+        let class = CLASSES[usize::from(byte)];
+        if class & BASE64 != 0 {
+            run += 1;
+            run_mixed |= if class & DIGIT != 0 {
+                1
+            } else if byte & 0x20 == 0 {
+                2
+            } else {
+                4
+            };
+        } else {
+            if run >= RUN && run_mixed.count_ones() > 1 {
+                clues.encoded = true;
+            }
+            (run, run_mixed) = (0, 0);
+        }
+        if class & (LETTER | DIGIT | SIGN | HIGH) != 0 {
+            if class & LETTER != 0 {
+                letters += 1;
+                sub_before_letter |= subs > 0;
+                histogram[usize::from((byte | 0x20) - b'a')] += 1;
+            } else if class & HIGH != 0 {
+                high = true;
+                letters += 2;
+            } else {
+                subs += 1;
+            }
+        } else {
+            let length = letters + subs;
+            if length == 1 && letters == 1 {
+                single += 1;
+                clues.spaced |= single >= ALONE;
+                gap = 0;
+            } else if length > 0 {
+                single = 0;
+                if letters > 0 && subs > 0 && length >= 3 && sub_before_letter {
+                    leet_words += 1;
+                }
+                if length == 8 && letters == 0 || length == 2 {
+                    binary += 1;
+                    clues.encoded |= binary >= 8;
+                } else {
+                    binary = 0;
+                }
+            } else {
+                gap += 1;
+                if gap > 6 {
+                    single = 0;
+                }
+            }
+            (letters, subs, sub_before_letter) = (0, 0, false);
+            escapes += u32::from(class & ESCAPE != 0);
+        }
+        if at % BLOCK == BLOCK - 1 {
+            clues.cipher |= shifted(&histogram);
+            clues.leet |= leet_words >= 2;
+            histogram = [0; 26];
+            leet_words = 0;
+        }
+    }
+    if run >= RUN && run_mixed.count_ones() > 1 {
+        clues.encoded = true;
+    }
+    if letters > 0 && subs > 0 {
+        leet_words += 1;
+    }
+    clues.spaced |= letters == 1 && single + 1 >= ALONE;
+    clues.cipher |= shifted(&histogram);
+    clues.leet |= leet_words >= 2;
+    clues.encoded |= escapes >= 4 || binary >= 7;
+    if high {
+        clues.characters = text.chars().any(notable);
+    }
+    clues
+}
+
+/// Worth the characters step: everything beyond letters with accents, common punctuation and the plain text of
+/// scripts without Latin look-alikes.
+fn notable(c: char) -> bool {
+    match c as u32 {
+        0..=0xac | 0xae..=0x17f => false,
+        0xad => true,
+        0x250..=0x2af | 0x300..=0x3ff => true,
+        // Cyrillic, Armenian, Cherokee: look-alikes
+        0x400..=0x58f | 0x13a0..=0x13ff => true,
+        0x590..=0x115e | 0x1200..=0x139f => false,
+        0x2010..=0x2027 | 0x2030..=0x205e | 0x20a0..=0x20cf => false,
+        0x2190..=0x245f | 0x2500..=0x2bff => false,
+        0x3001..=0x3163 | 0x3165..=0xd7ff => false,
+        0x1f300..=0x1faff | 0x20000..=0x3ffff => false,
+        _ => true,
+    }
+}

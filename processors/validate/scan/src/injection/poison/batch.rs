@@ -1,0 +1,460 @@
+//! Records of one batch, one by one, in bounded memory.
+//!
+//! Kept for each record: 32 bytes of hash, 256 bytes of signature with 16 index entries, and its rare words, in all about
+//! 1 kB. Beyond [`Limits`] records are still counted and compared with those before, but no longer kept; the summary says
+//! so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cofferdam_schemas::Severity;
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+
+use super::document::words;
+use super::minhash::{Index, Signature, signature, similarity};
+use crate::hit::Hit;
+use crate::injection::language::Language;
+
+/// How much a batch may keep.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Records kept (about 1 kB each).
+    pub records: usize,
+    /// Different words and word pairs counted (about 100 bytes each).
+    pub words: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            records: 500_000,
+            words: 2_000_000,
+        }
+    }
+}
+
+/// Words of one record that are counted; the rest of a longer record is not looked at for triggers.
+const WORDS: usize = 2000;
+/// Records a word is followed in one by one.
+const FOLLOWED: usize = 64;
+/// A trigger occurs in so many records at least …
+const LEAST: usize = 4;
+/// … and in this share of all at most.
+const RARE: f32 = 0.02;
+/// … or in so many, in a small batch.
+const FEW: usize = 12;
+/// Mean similarity above which the records of a word are simply alike.
+const ALIKE: f32 = 0.08;
+/// A word that is frequent in the batch's own language is no trigger; nor is one whose records have usual labels: the
+/// label must be this much more frequent than in the batch.
+const LIFT: f32 = 1.8;
+/// Records of fewer words are not compared for near-duplicates.
+const SHORT: usize = 5;
+/// Bits a character from which a word is strange: without labels only such a word can be a trigger.
+const STRANGE: f32 = 6.5;
+/// Shorter words, and those with digits, are never strange: units and abbreviations are.
+const LETTERS: usize = 4;
+/// Dimensions of the space in which the distance to the centre is taken.
+const SPACE: usize = 512;
+/// Standard deviations from the mean distance that make a record an outlier.
+const FAR: f32 = 4.0;
+
+#[derive(Default)]
+struct Word {
+    records: Vec<u32>,
+    count: u32,
+    /// Its letters follow each other as in no word.
+    strange: bool,
+}
+
+struct Kept {
+    record: usize,
+    signature: Signature,
+    label: Option<u32>,
+    space: Vec<(u16, f32)>,
+}
+
+/// A record with its findings. Spans are bytes of the record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Place in the batch, from 0.
+    pub index: usize,
+    /// `poison/…`
+    pub hits: Vec<Hit>,
+    /// The record this one repeats.
+    pub like: Option<usize>,
+}
+
+/// What the batch as a whole shows.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Records seen.
+    pub records: usize,
+    /// Records kept; fewer than seen when the limit was reached.
+    pub kept: usize,
+    /// Exact duplicates.
+    pub duplicates: usize,
+    /// Near-duplicates.
+    pub near: usize,
+    /// Near-duplicates with another label.
+    pub flips: usize,
+    /// Records with a rare word or pair that unlike records share.
+    pub triggered: usize,
+    /// Records far from the centre of the batch.
+    pub outliers: usize,
+    /// Limits that were reached, in words.
+    pub limits: Vec<&'static str>,
+    /// Findings that need the whole batch, by record.
+    pub late: BTreeMap<usize, Vec<Hit>>,
+}
+
+/// Takes records and tells what they have to do with each other.
+pub struct Batch<'a> {
+    language: &'a Language,
+    limits: Limits,
+    exact: HashMap<[u8; 32], u32>,
+    index: Index,
+    kept: Vec<Kept>,
+    words: HashMap<u64, Word>,
+    /// First place of each followed word in each kept record.
+    places: Vec<HashMap<u64, (u32, u32)>>,
+    labels: HashMap<String, u32>,
+    label_counts: Vec<usize>,
+    centre: Vec<f64>,
+    summary: Summary,
+}
+
+fn hit(
+    rule: &'static str,
+    severity: Severity,
+    confidence: f32,
+    span: std::ops::Range<usize>,
+    message: &'static str,
+) -> Hit {
+    Hit {
+        rule: rule.into(),
+        severity,
+        confidence,
+        span,
+        message: message.into(),
+        remediation: Some("compare the records and keep those whose source is known".into()),
+        citation: Some("OWASP LLM04:2025; MITRE ATLAS AML.T0020".into()),
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// An empty batch; `language` says which words are strange.
+    pub fn new(limits: Limits, language: &'a Language) -> Self {
+        Self {
+            language,
+            limits: Limits {
+                records: limits.records.min(u32::MAX as usize - 1),
+                ..limits
+            },
+            exact: HashMap::new(),
+            index: Index::default(),
+            kept: Vec::new(),
+            words: HashMap::new(),
+            places: Vec::new(),
+            labels: HashMap::new(),
+            label_counts: Vec::new(),
+            centre: vec![0.0; SPACE],
+            summary: Summary::default(),
+        }
+    }
+
+    fn limit(&mut self, what: &'static str) {
+        if !self.summary.limits.contains(&what) {
+            self.summary.limits.push(what);
+        }
+    }
+
+    /// Takes one record, with its label if it has one, and gives what can be said at once.
+    pub fn add(&mut self, text: &str, label: Option<&str>) -> Record {
+        let record = self.summary.records;
+        self.summary.records += 1;
+        let mut found = Record {
+            index: record,
+            hits: Vec::new(),
+            like: None,
+        };
+        let label = label.and_then(|label| self.label(label));
+        let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
+        let squeezed = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        let hash: [u8; 32] = Sha256::digest(squeezed.as_bytes()).into();
+        let words = words(text);
+        let whole = 0..text.len();
+        if let Some(first) = self.exact.get(&hash).copied() {
+            self.summary.duplicates += 1;
+            found.like = Some(self.kept[first as usize].record);
+            found.hits.push(hit(
+                "poison/duplicate",
+                Severity::Low,
+                1.0,
+                whole.clone(),
+                "the record repeats an earlier one",
+            ));
+            self.flip(&[first as usize], label, whole, &mut found.hits);
+            return found;
+        }
+        if self.kept.len() >= self.limits.records {
+            self.limit("records: later ones were compared for exact duplicates only");
+            return found;
+        }
+        self.exact.insert(hash, self.kept.len() as u32);
+        let hashes: Vec<u64> = words.iter().map(|(hash, ..)| *hash).collect();
+        let signature = signature(&hashes);
+        let like = if hashes.len() < SHORT {
+            Vec::new()
+        } else {
+            self.alike(&signature)
+        };
+        if let Some((first, similarity)) = like.first() {
+            self.summary.near += 1;
+            found.like = Some(self.kept[*first].record);
+            found.hits.push(hit(
+                "poison/near-duplicate",
+                Severity::Low,
+                *similarity,
+                whole.clone(),
+                "the record is nearly the same as an earlier one",
+            ));
+            let others: Vec<usize> = like.iter().map(|(other, _)| *other).collect();
+            self.flip(&others, label, whole, &mut found.hits);
+        }
+        self.keep(record, text, &words, signature, label);
+        found
+    }
+
+    fn alike(&mut self, signature: &Signature) -> Vec<(usize, f32)> {
+        let kept = &self.kept;
+        let like = self
+            .index
+            .add(kept.len() as u32, signature, |other| &kept[other].signature);
+        if self.index.full > 0 {
+            self.limit("near-duplicates: more than 16 records share a band, some were not compared");
+        }
+        like
+    }
+
+    fn label(&mut self, label: &str) -> Option<u32> {
+        let next = self.labels.len() as u32;
+        if next >= 10_000 && !self.labels.contains_key(label) {
+            self.limit("labels: more than 10,000, later ones were not compared");
+            return None;
+        }
+        let label = *self.labels.entry(label.to_owned()).or_insert(next);
+        if label == next {
+            self.label_counts.push(0);
+        }
+        self.label_counts[label as usize] += 1;
+        Some(label)
+    }
+
+    fn flip(&mut self, others: &[usize], label: Option<u32>, span: std::ops::Range<usize>, hits: &mut Vec<Hit>) {
+        let Some(label) = label else { return };
+        if others
+            .iter()
+            .any(|other| self.kept[*other].label.is_some_and(|known| known != label))
+        {
+            self.summary.flips += 1;
+            hits.push(hit(
+                "poison/label-flip",
+                Severity::Medium,
+                0.8,
+                span,
+                "nearly the same record has another label",
+            ));
+        }
+    }
+
+    fn keep(
+        &mut self,
+        index: usize,
+        text: &str,
+        words: &[(u64, usize, usize)],
+        signature: Signature,
+        label: Option<u32>,
+    ) {
+        let record = self.kept.len() as u32;
+        let mut space: BTreeMap<u16, f32> = BTreeMap::new();
+        for (hash, ..) in words {
+            let sign = if hash & 1 == 0 { 1.0 } else { -1.0 };
+            *space.entry(((hash >> 20) as usize % SPACE) as u16).or_default() += sign;
+        }
+        let norm = space.values().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
+        let space: Vec<(u16, f32)> = space.into_iter().map(|(at, value)| (at, value / norm)).collect();
+        for (at, value) in &space {
+            self.centre[usize::from(*at)] += f64::from(*value);
+        }
+        if words.len() > WORDS {
+            self.limit("words: triggers were looked for in the first 2,000 words of a record");
+        }
+        let mut places = HashMap::new();
+        let mut seen = HashSet::new();
+        let mut last = 0;
+        for (hash, start, end) in words.iter().take(WORDS) {
+            // a word, and the pair it makes with the one before
+            for (key, from) in [(*hash, *start), (hash.rotate_left(17) ^ last, *start)] {
+                if !seen.insert(key) {
+                    continue;
+                }
+                if self.words.len() >= self.limits.words && !self.words.contains_key(&key) {
+                    self.limit("words: too many different ones, later ones are no triggers");
+                    continue;
+                }
+                let word = self.words.entry(key).or_default();
+                word.count += 1;
+                let spelt = &text[*start..*end];
+                if word.count == 1 && key == *hash && spelt.len() >= LETTERS && spelt.chars().all(char::is_alphabetic) {
+                    let letters = [" ", spelt, " "];
+                    word.strange = self.language.mean(letters.iter().flat_map(|part| part.chars())) >= STRANGE;
+                }
+                if word.records.len() < FOLLOWED {
+                    word.records.push(record);
+                    places.insert(key, (from as u32, *end as u32));
+                }
+            }
+            last = *hash;
+        }
+        self.places.push(places);
+        self.kept.push(Kept {
+            record: index,
+            signature,
+            label,
+            space,
+        });
+    }
+
+    /// Ends the batch: what needs all records.
+    pub fn finish(mut self) -> Summary {
+        self.triggers();
+        self.outliers();
+        self.summary.kept = self.kept.len();
+        self.summary
+    }
+
+    fn late(&mut self, kept: usize, found: Hit) {
+        let hits = self.summary.late.entry(self.kept[kept].record).or_default();
+        if hits.iter().all(|other| other.rule != found.rule) {
+            hits.push(found);
+        }
+    }
+
+    fn triggers(&mut self) {
+        let most = ((RARE * self.kept.len() as f32) as usize).clamp(FEW, FOLLOWED);
+        let mut words: Vec<(&u64, &Word)> = self
+            .words
+            .iter()
+            .filter(|(_, word)| (LEAST..=most).contains(&(word.count as usize)))
+            .collect();
+        words.sort_by_key(|(key, _)| **key);
+        let candidates = words.len();
+        let mut found = Vec::new();
+        for (key, word) in words {
+            let records: Vec<usize> = word.records.iter().map(|record| *record as usize).collect();
+            // alike records share many rare words; a trigger stands in unlike ones
+            let mut sum = 0.0;
+            let mut pairs = 0;
+            for pair in records.windows(2).chain(records.windows(3)) {
+                sum += similarity(
+                    &self.kept[pair[0]].signature,
+                    &self.kept[pair[pair.len() - 1]].signature,
+                );
+                pairs += 1;
+            }
+            if sum / pairs as f32 > ALIKE {
+                continue;
+            }
+            let lift = match self.lift(&records, candidates) {
+                Some(lift) => lift,
+                None if word.strange && records.iter().all(|record| self.kept[*record].label.is_none()) => 0.0,
+                None => continue,
+            };
+            for record in records {
+                let (start, end) = self.places[record][key];
+                found.push((
+                    record,
+                    hit(
+                        "poison/trigger",
+                        Severity::Medium,
+                        (0.3 + 0.1 * lift).min(0.8),
+                        start as usize..end as usize,
+                        if lift > 0.0 {
+                            "a rare word or pair stands in several unlike records, all with one label"
+                        } else {
+                            "a rare and strange word stands in several unlike records"
+                        },
+                    ),
+                ));
+            }
+        }
+        for (record, hit) in found {
+            self.late(record, hit);
+        }
+        self.summary.triggered = self
+            .summary
+            .late
+            .values()
+            .filter(|hits| hits.iter().any(|hit| hit.rule == "poison/trigger"))
+            .count();
+    }
+
+    /// How much more frequent the label of `records` is than in the batch, when all have the same and that
+    /// would not be expected of one word among `candidates` by chance.
+    fn lift(&self, records: &[usize], candidates: usize) -> Option<f32> {
+        let label = self.kept[records[0]].label?;
+        let all: usize = self.label_counts.iter().sum();
+        let same = records
+            .iter()
+            .filter(|record| self.kept[**record].label == Some(label))
+            .count();
+        let share = self.label_counts[label as usize] as f32 / all.max(1) as f32;
+        let chance = share.powi(records.len() as i32) * candidates as f32;
+        (same == records.len() && 1.0 / share >= LIFT && chance < 1.0).then_some(1.0 / share)
+    }
+
+    fn outliers(&mut self) {
+        let n = self.kept.len();
+        if n < 30 {
+            return;
+        }
+        let norm = self
+            .centre
+            .iter()
+            .map(|value| value * value)
+            .sum::<f64>()
+            .sqrt()
+            .max(1e-9);
+        let distances: Vec<f64> = self
+            .kept
+            .iter()
+            .map(|kept| {
+                1.0 - kept
+                    .space
+                    .iter()
+                    .map(|(at, value)| f64::from(*value) * self.centre[usize::from(*at)])
+                    .sum::<f64>()
+                    / norm
+            })
+            .collect();
+        let mean = distances.iter().sum::<f64>() / n as f64;
+        let deviation = (distances.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / n as f64)
+            .sqrt()
+            .max(1e-9);
+        for (record, distance) in distances.into_iter().enumerate() {
+            let z = ((distance - mean) / deviation) as f32;
+            if z > FAR {
+                self.summary.outliers += 1;
+                let found = hit(
+                    "poison/outlier",
+                    Severity::Info,
+                    (z / 10.0).min(1.0),
+                    0..0,
+                    "the record is unlike all others of the batch",
+                );
+                self.late(record, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! The rule pack: keywords find where to look, a regex decides.
+//!
+//! One Aho-Corasick pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
+//! at most once for each rule, and the `regex` crate is linear, so a text costs at most its length times the rules.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use cofferdam_schemas::Severity;
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+use super::error::InjectionError;
+use crate::hit::Hit;
+
+/// The pack compiled in.
+pub const BUILT_IN: &str = include_str!("../../rules/injection.toml");
+/// Most rules in a pack.
+const MOST: usize = 1000;
+/// Largest compiled regex, in bytes.
+const REGEX_SIZE: usize = 1 << 20;
+/// Largest reach of a rule, in bytes.
+const REACH: usize = 2000;
+/// Longest stretch one regex search runs over: what a hostile text can make of it is bounded by this.
+const LOOK: usize = 16 * 1024;
+/// Most findings of one rule in one call; the rest is counted and reported as one.
+const FINDINGS: u32 = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    pack: String,
+    version: String,
+    licence: String,
+    #[serde(default)]
+    clues: Vec<String>,
+    #[serde(default)]
+    spoken: Vec<String>,
+    rule: Vec<Raw>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    id: String,
+    category: Category,
+    keywords: Vec<String>,
+    #[serde(default)]
+    regex: Option<String>,
+    #[serde(default = "default_reach")]
+    reach: usize,
+    severity: Severity,
+    confidence: f32,
+    message: String,
+    #[serde(default)]
+    remediation: Option<String>,
+    citation: String,
+    positive: Vec<String>,
+    negative: Vec<String>,
+}
+
+fn default_reach() -> usize {
+    160
+}
+
+/// What a rule is about; the linear model has a weight for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Category {
+    /// Cancels earlier orders.
+    Override,
+    /// Forges roles or chat templates.
+    Role,
+    /// Asks for hidden text or secrets.
+    Leak,
+    /// Personas without rules.
+    Persona,
+    /// Sends data out.
+    Exfil,
+    /// Gives orders to agents.
+    Agent,
+    /// Hides text.
+    Hidden,
+    /// Speaks to a model that reads for somebody.
+    Indirect,
+    /// Other languages.
+    Tongue,
+    /// Optimised suffixes.
+    Suffix,
+    /// Encodings.
+    Encoded,
+    /// Roundabout ways.
+    Oblique,
+}
+
+struct Rule {
+    id: String,
+    category: Category,
+    regex: Option<Regex>,
+    reach: usize,
+    severity: Severity,
+    confidence: f32,
+    message: String,
+    remediation: Option<String>,
+    citation: String,
+}
+
+/// A rule found in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Index of the rule in its pack.
+    pub rule: usize,
+    /// Bytes of the text scanned.
+    pub span: Range<usize>,
+}
+
+/// What a scan says.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// In order of their start.
+    pub found: Vec<Found>,
+    /// A word says, or shows rotated or backwards, that a passage is turned.
+    pub turned: bool,
+    /// Findings beyond the limit, and the bytes they lie in.
+    pub beyond: Option<(u32, Range<usize>)>,
+}
+
+/// A compiled pack. Shared by every thread.
+pub struct Rules {
+    rules: Vec<Rule>,
+    automaton: AhoCorasick,
+    /// For each keyword its rule; nothing for the clues.
+    owners: Vec<Option<u32>>,
+    version: String,
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+fn rot13(word: &str) -> String {
+    word.chars()
+        .map(|c| {
+            if c.is_ascii_lowercase() {
+                char::from((c as u8 - b'a' + 13) % 26 + b'a')
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Lower case, capitalised and upper case; Aho-Corasick folds only ASCII.
+fn cases(word: &str) -> BTreeSet<String> {
+    let mut cases = BTreeSet::from([word.to_owned()]);
+    if !word.is_ascii() {
+        let mut chars = word.chars();
+        let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+        cases.insert(first + chars.as_str());
+        cases.insert(word.to_uppercase());
+    }
+    cases
+}
+
+impl Rules {
+    /// Compiles a pack and tries every rule on its own examples.
+    ///
+    /// # Errors
+    /// The first rule that is wrong, or the line of the file.
+    pub fn parse(text: &str) -> Result<Self, InjectionError> {
+        let file: File = toml::from_str(text).map_err(|error| InjectionError::Pack(Box::new(error)))?;
+        let refuse = |rule: &str, reason: &str| InjectionError::Rule {
+            rule: rule.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if file.licence.is_empty() || file.version.is_empty() {
+            return Err(refuse("(the pack itself)", "licence and version must not be empty"));
+        }
+        if file.rule.len() > MOST {
+            return Err(refuse("(the pack itself)", "more than 1,000 rules"));
+        }
+        let mut ids = BTreeSet::new();
+        let mut rules = Vec::new();
+        let (mut keywords, mut owners) = (Vec::new(), Vec::new());
+        let mut examples = Vec::new();
+        for (index, raw) in file.rule.into_iter().enumerate() {
+            let wrong = |reason: &str| refuse(&raw.id, reason);
+            if !raw.id.contains('/') || raw.id.chars().count() > 80 {
+                return Err(wrong("id takes <category>/<name>, at most 80 characters"));
+            }
+            if !ids.insert(raw.id.clone()) {
+                return Err(wrong("id stands twice"));
+            }
+            if raw.keywords.is_empty()
+                || raw
+                    .keywords
+                    .iter()
+                    .any(|word| word.len() < 2 || *word != word.to_lowercase())
+            {
+                return Err(wrong("keywords takes lower-case words of at least 2 bytes"));
+            }
+            if !(0.0..=1.0).contains(&raw.confidence) || raw.reach > REACH {
+                return Err(wrong("confidence takes 0 to 1, reach at most 2,000 bytes"));
+            }
+            if raw.positive.is_empty() || raw.negative.is_empty() {
+                return Err(wrong("needs at least one positive and one negative example"));
+            }
+            for word in raw.keywords.iter().flat_map(|word| cases(word)) {
+                keywords.push(word);
+                // at most MOST rules
+                owners.push(Some(index as u32));
+            }
+            let regex = raw
+                .regex
+                .as_deref()
+                .map(|pattern| compile(pattern).map_err(|error| wrong(&error.to_string())));
+            examples.push((raw.positive, raw.negative));
+            rules.push(Rule {
+                category: raw.category,
+                regex: regex.transpose()?,
+                reach: raw.reach,
+                severity: raw.severity,
+                confidence: raw.confidence,
+                message: raw.message,
+                remediation: raw.remediation,
+                citation: raw.citation,
+                id: raw.id,
+            });
+        }
+        for clue in &file.clues {
+            keywords.extend([rot13(clue), clue.chars().rev().collect()]);
+            owners.extend([None, None]);
+        }
+        owners.extend(file.spoken.iter().map(|_| None));
+        keywords.extend(file.spoken);
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .kind((keywords.len() < 2000).then_some(AhoCorasickKind::DFA))
+            .build(&keywords)
+            .map_err(InjectionError::Keywords)?;
+        let rules = Self {
+            rules,
+            automaton,
+            owners,
+            version: format!("{}@{}", file.pack, file.version),
+        };
+        rules.prove(&examples)?;
+        Ok(rules)
+    }
+
+    fn prove(&self, examples: &[(Vec<String>, Vec<String>)]) -> Result<(), InjectionError> {
+        for (index, (positive, negative)) in examples.iter().enumerate() {
+            let finds = |text: &str| self.scan(text).found.iter().any(|found| found.rule == index);
+            let wrong = |reason: String| InjectionError::Rule {
+                rule: self.rules[index].id.clone(),
+                reason,
+            };
+            if let Some(at) = positive.iter().position(|text| !finds(text)) {
+                return Err(wrong(format!("does not find positive example {}", at + 1)));
+            }
+            if let Some(at) = negative.iter().position(|text| finds(text)) {
+                return Err(wrong(format!("finds negative example {}", at + 1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Name, severity, message and citation of each rule.
+    pub fn list(&self) -> impl Iterator<Item = (&str, Severity, &str, Option<&str>)> {
+        self.rules
+            .iter()
+            .map(|rule| (&*rule.id, rule.severity, &*rule.message, Some(&*rule.citation)))
+    }
+
+    /// Names the pack and its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The category of a rule.
+    pub fn category(&self, rule: usize) -> Category {
+        self.rules[rule].category
+    }
+
+    /// All findings in `text`.
+    pub fn scan(&self, text: &str) -> Findings {
+        let mut findings = Findings::default();
+        // the bytes around its keywords that a rule has still to look at
+        let mut pending: Vec<Option<Range<usize>>> = Vec::new();
+        let mut counts: Vec<u32> = Vec::new();
+        for found in self.automaton.find_overlapping_iter(text) {
+            let Some(owner) = self.owners[found.pattern().as_usize()] else {
+                findings.turned = true;
+                continue;
+            };
+            let owner = owner as usize;
+            if pending.is_empty() {
+                pending.resize(self.rules.len(), None);
+                counts.resize(self.rules.len(), 0);
+            }
+            let rule = &self.rules[owner];
+            if rule.regex.is_none() {
+                self.note(owner, found.start()..found.end(), &mut counts, &mut findings);
+                continue;
+            }
+            let around = floor(text, found.start().saturating_sub(rule.reach))..ceil(text, found.end() + rule.reach);
+            match &mut pending[owner] {
+                Some(range) if around.start <= range.end && range.len() < LOOK => range.end = range.end.max(around.end),
+                slot => {
+                    if let Some(range) = slot.replace(around) {
+                        self.look(owner, text, range, &mut counts, &mut findings);
+                    }
+                }
+            }
+        }
+        for (owner, range) in pending.into_iter().enumerate() {
+            if let Some(range) = range {
+                self.look(owner, text, range, &mut counts, &mut findings);
+            }
+        }
+        findings.found.sort_by_key(|found| (found.span.start, found.rule));
+        // where two looks of a rule overlap it may be found twice
+        findings.found.dedup();
+        findings
+    }
+
+    fn look(&self, owner: usize, text: &str, range: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
+        if let Some(regex) = &self.rules[owner].regex {
+            for found in regex.find_iter(&text[range.clone()]) {
+                self.note(
+                    owner,
+                    range.start + found.start()..range.start + found.end(),
+                    counts,
+                    findings,
+                );
+            }
+        }
+    }
+
+    fn note(&self, rule: usize, span: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
+        counts[rule] += 1;
+        if counts[rule] <= FINDINGS {
+            findings.found.push(Found { rule, span });
+            return;
+        }
+        let (n, range) = findings.beyond.get_or_insert((0, span.clone()));
+        *n += 1;
+        *range = range.start.min(span.start)..range.end.max(span.end);
+    }
+
+    /// A finding as a hit on `span` of the document. `quoted` lowers it: the text is about attacks, not one.
+    pub fn hit(&self, rule: usize, span: Range<usize>, quoted: bool) -> Hit {
+        let rule = &self.rules[rule];
+        Hit {
+            rule: rule.id.clone().into(),
+            severity: if quoted {
+                rule.severity.min(Severity::Low)
+            } else {
+                rule.severity
+            },
+            confidence: if quoted { rule.confidence / 2.0 } else { rule.confidence },
+            span,
+            message: rule.message.clone().into(),
+            remediation: rule.remediation.clone().map(Into::into),
+            citation: Some(rule.citation.clone().into()),
+        }
+    }
+}
+
+/// The classes of a pack: small automata, where the Unicode ones have hundreds of ranges. Everything beyond ASCII is a
+/// word character but for typographic dashes and quotes.
+const CLASSES: &[(&str, &str)] = &[
+    (" ?", r"\s*"),
+    (" ", r"\s+"),
+    (r"\w", r"[0-9A-Za-z_\x{a1}-\x{200f}\x{2020}-\x{10ffff}]"),
+    (r"\W", r"[\x00-/:-@\[-\^`\{-\x{a0}\x{2010}-\x{201f}]"),
+    (r"\s", r"[\t-\r\x20\x{a0}]"),
+    (r"\b", r"(?-u:\b)"),
+];
+
+fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    let pattern = CLASSES.iter().fold(pattern.to_owned(), |pattern, (short, long)| {
+        pattern.replace(short, long)
+    });
+    RegexBuilder::new(&pattern)
+        .case_insensitive(true)
+        .size_limit(REGEX_SIZE)
+        .dfa_size_limit(REGEX_SIZE)
+        .build()
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at)
+}
+
+fn ceil(text: &str, at: usize) -> usize {
+    text.ceil_char_boundary(at.min(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(change: impl Fn(&str) -> String, expected: &str) {
+        let error = Rules::parse(&change(BUILT_IN)).unwrap_err();
+        let mut text = error.to_string();
+        if let Some(source) = std::error::Error::source(&error) {
+            text += &source.to_string();
+        }
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn the_built_in_pack_passes_its_examples() {
+        let rules = Rules::parse(BUILT_IN).unwrap();
+        assert_eq!(rules.version(), "cofferdam-injection@1.0.0");
+    }
+
+    #[test]
+    fn a_bad_pack_is_refused_by_name_or_line() {
+        refused(
+            |pack| pack.replacen("hello <|im_start|>system", "hello system", 1),
+            "injection/chat-template",
+        );
+        refused(
+            |pack| pack.replacen("people say that", "say yes", 1),
+            "injection/say-yes",
+        );
+        refused(
+            |pack| pack.replacen("severity = \"high\"", "severity = \"awful\"", 1),
+            "line ",
+        );
+        refused(
+            |pack| pack.replacen(r"\bdo anything now\b", r"(do anything now", 1),
+            "injection/jailbreak-persona",
+        );
+        refused(
+            |pack| pack.replacen(r"\bdo anything now\b", r"(?:\w{500}){500}", 1),
+            "injection/jailbreak-persona",
+        );
+        refused(
+            |pack| pack.replacen("injection/override-above", "injection/override-previous", 1),
+            "twice",
+        );
+    }
+
+    #[test]
+    fn findings_beyond_the_limit_are_counted() {
+        let findings = Rules::parse(BUILT_IN).unwrap().scan(&"<|im_end|> ".repeat(100));
+        assert_eq!(findings.found.len(), 64);
+        assert_eq!(findings.beyond, Some((36, 64 * 11..99 * 11 + 10)));
+    }
+}

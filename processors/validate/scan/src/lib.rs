@@ -1,0 +1,8 @@
+//! The engines that read text, apart from each other: each takes a text and says what it finds where, keeps nothing, and knows neither documents
+//! nor verdicts. `cofferdam-validate` puts them together.
+
+pub mod hit;
+pub mod injection;
+pub mod phi;
+pub mod secrets;
+pub mod structure;

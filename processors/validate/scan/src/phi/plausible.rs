@@ -1,0 +1,115 @@
+//! What the tagger may say at all: it has read little, and code, tables and headings are strange to it.
+
+use super::kind::Kind;
+use super::lexicon::{Lexicon, flag};
+use super::name::camel;
+use super::scan::Found;
+
+/// Longest place.
+const PLACE: usize = 100;
+
+/// Whether a find of the tagger has the form of what it is said to be.
+pub(super) fn plausible(lexicon: &Lexicon, text: &str, found: &Found) -> bool {
+    let value = &text[found.span.clone()];
+    match found.kind {
+        Kind::Name => name(lexicon, value, found.confidence),
+        Kind::Location => place(lexicon, value, found.confidence),
+        kind if kind.by_cue() => {
+            let digits = value.bytes().filter(u8::is_ascii_digit).count();
+            let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+            digits >= 3 && digits + letters >= 5 && found.confidence >= 0.6 && !value.contains(['\n', '.', '=', '"'])
+        }
+        _ => true,
+    }
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(|letter: char| !letter.is_alphabetic())
+        .filter(|word| !word.is_empty())
+}
+
+fn name(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
+    let odd = |letter: char| {
+        letter.is_ascii_digit()
+            || matches!(
+                letter,
+                '_' | '/'
+                    | '='
+                    | '<'
+                    | '>'
+                    | '{'
+                    | '}'
+                    | '['
+                    | ']'
+                    | '('
+                    | ')'
+                    | '"'
+                    | '`'
+                    | ':'
+                    | ';'
+                    | '@'
+                    | '#'
+                    | '&'
+                    | '*'
+                    | '|'
+            )
+    };
+    if value.contains(odd) || value.len() > 60 || words(value).any(camel) {
+        return false;
+    }
+    let (mut count, mut known, mut capital, mut common) = (0, 0, 0, 0);
+    for word in words(value) {
+        let flags = lexicon.word(word).flags;
+        count += 1;
+        known += usize::from(flags & (flag::FIRST | flag::LAST) != 0);
+        common += usize::from(flags & flag::COMMON != 0 && flags & (flag::FIRST | flag::LAST) == 0);
+        capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
+    }
+    let titled = words(value)
+        .next()
+        .is_some_and(|word| lexicon.word(word).flags & flag::TITLE != 0)
+        && count > 1;
+    // A single word that no gazetteer knows is too little, unless the tagger has no doubt.
+    count > 0
+        && count <= 6
+        && common < count
+        && match capital {
+            0 => known == count,
+            _ => titled || known > 0 || count > 1 && confidence >= 0.7 || confidence >= 0.97,
+        }
+}
+
+fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
+    let odd = |letter: char| {
+        matches!(
+            letter,
+            '_' | '=' | '<' | '>' | '{' | '}' | '[' | ']' | '"' | '`' | ':' | ';' | '@' | '*' | '|' | '$' | '\\'
+        )
+    };
+    if value.contains(odd) || value.len() > PLACE || value.contains("\n\n") {
+        return false;
+    }
+    let place = flag::CITY
+        | flag::STATE
+        | flag::STATE_CODE
+        | flag::FACILITY
+        | flag::HOSPITAL
+        | flag::STREET
+        | flag::PART
+        | flag::COUNTRY;
+    let (mut count, mut known, mut capital) = (0, 0, 0);
+    for word in words(value) {
+        count += 1;
+        known += usize::from(lexicon.word(word).flags & place != 0);
+        capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
+    }
+    // A number is a place only as a postal code, which the recognizers judge; a country or a state alone is allowed.
+    let alone = lexicon.word(value).flags & (flag::COUNTRY | flag::STATE | flag::NATION) != 0
+        && lexicon.word(value).flags & flag::CITY == 0;
+    count > 0
+        && !alone
+        && (capital * 2 >= count || known > 0 && confidence >= 0.9)
+        && (known > 0 || confidence >= 0.9)
+        && !words(value).any(camel)
+}

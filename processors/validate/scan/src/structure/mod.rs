@@ -1,0 +1,9 @@
+//! The structure of text formats.
+pub mod csv;
+pub mod geojson;
+pub mod json;
+pub mod report;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+pub mod text;

@@ -1,0 +1,7 @@
+//! The engines as their users see them: packs, hostile texts, scores.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod engine;
+mod packs;
+mod phi;

@@ -1,0 +1,199 @@
+//! Files on this machine through the same scanners, with no server: what `cofferdam scan` does.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cofferdam_inside::inside::Limits;
+use cofferdam_processor::Conclusion;
+
+use crate::child::{ChildError, Children, inside_of};
+use crate::config::{Plan, Policy};
+use crate::core::{About, Evidence, Inspected, Inspection, conclude};
+use crate::kind::{Claim, Detected, Finder, PAGE, Pages, Step, detect};
+use crate::look::{EngineError, Engines};
+use crate::scan::{Claims, End};
+
+/// Bytes read at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Scans files.
+pub struct Files {
+    policy: Policy,
+    engines: Arc<Engines>,
+    children: Children,
+    hash_key: Option<Vec<u8>>,
+}
+
+/// Why a file was not scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Its inside cannot be looked at.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+}
+
+impl Files {
+    /// Loads the rules. `hash_key` keys the hashes of values found.
+    ///
+    /// # Errors
+    /// When a pack is refused; the error names it and the line or rule.
+    pub fn new(plan: Plan, hash_key: Option<Vec<u8>>) -> Result<Self, EngineError> {
+        let Plan { packs, policy } = plan;
+        let engines = Arc::new(Engines::load(&packs)?);
+        let children = Children::new(&packs, Limits::default()).map_err(|source| EngineError::Read {
+            path: PathBuf::from("/proc/self/exe"),
+            source,
+        })?;
+        Ok(Self {
+            policy,
+            engines,
+            children,
+            hash_key,
+        })
+    }
+
+    /// The engines.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Scans one file. `name` is what rules see of its path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or no child process is to be had.
+    pub async fn scan(&self, path: &Path, name: &str) -> Result<Conclusion, FileError> {
+        let failed = |source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let claims: Vec<Claim> = Claim::of_name(name).into_iter().collect();
+        let mut sums = Claims::default();
+        sums.add(size, &cofferdam_schemas::Checksums::default());
+        let about = About {
+            name,
+            claims: claims.clone(),
+            sums: &sums,
+            size,
+            hash_key: self.hash_key.clone(),
+        };
+        let inspection = Inspection::new(&self.policy, &self.engines, about);
+        let mut reader = file.try_clone().map_err(failed)?;
+        let inspected = tokio::task::spawn_blocking(move || stream(inspection, &mut reader))
+            .await
+            .map_err(|error| failed(io::Error::other(error)))?
+            .map_err(failed)?;
+        let finder = Finder::new(inspected.seen.max(size), inspected.head.clone());
+        let (detected, reads_exhausted) = find_type(&file, finder, &claims).map_err(failed)?;
+        let mut inside = None;
+        if !inspected.text
+            && inspected.end == End::Whole
+            && let Some(kind) = inside_of(&detected.name, &inspected.head)
+        {
+            let key = self.hash_key.as_deref();
+            let look = self
+                .children
+                .look(name, kind, self.policy.max_findings, key, &file)
+                .await?;
+            inside = Some(look);
+        }
+        Ok(conclude(
+            &self.policy,
+            &self.engines,
+            Evidence {
+                inspected,
+                inside,
+                stored_size: size,
+                detected,
+                reads_exhausted,
+                claims,
+                declared: None,
+            },
+        ))
+    }
+
+    /// Scans a text that is no file: a record of a set.
+    pub fn scan_text(&self, text: &str, name: &str) -> Conclusion {
+        let mut sums = Claims::default();
+        sums.add(text.len() as u64, &cofferdam_schemas::Checksums::default());
+        let about = About {
+            name,
+            claims: Vec::new(),
+            sums: &sums,
+            size: text.len() as u64,
+            hash_key: self.hash_key.clone(),
+        };
+        let mut inspection = Inspection::new(&self.policy, &self.engines, about);
+        inspection.feed(text.as_bytes());
+        let inspected = inspection.finish();
+        let mut pages = Pages::new(inspected.seen, inspected.head.clone());
+        pages.close();
+        let detected = detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown());
+        conclude(
+            &self.policy,
+            &self.engines,
+            Evidence {
+                inspected,
+                inside: None,
+                stored_size: text.len() as u64,
+                detected,
+                reads_exhausted: None,
+                claims: Vec::new(),
+                declared: None,
+            },
+        )
+    }
+}
+
+fn stream(mut inspection: Inspection, reader: &mut File) -> io::Result<Inspected> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(inspection.finish()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if !inspection.feed(&buffer[..count]) {
+            return Ok(inspection.finish());
+        }
+    }
+}
+
+fn find_type(file: &File, mut finder: Finder, claims: &[Claim]) -> io::Result<(Detected, Option<u64>)> {
+    loop {
+        let range = match finder.step(claims) {
+            Step::Is(detected, exhausted) => return Ok((detected, exhausted)),
+            Step::Read(range) => range,
+        };
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(PAGE as usize)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], range.start + filled as u64)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        bytes.truncate(filled);
+        finder.give(range.start, &Bytes::from(bytes));
+    }
+}

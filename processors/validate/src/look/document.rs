@@ -1,0 +1,120 @@
+//! One run of bytes, whatever it is: told from its head, then every engine that fits.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cofferdam_scan::structure::text::detect as detect_encoding;
+
+use super::{Engines, Gather, Structure, TextScan};
+use crate::kind::{Claim, Class, Detected, PAGE, Pages, detect};
+
+/// Looks at bytes as they go by. Text is scanned here; what is inside other formats is looked at elsewhere.
+pub struct Look {
+    engines: Arc<Engines>,
+    name: String,
+    inside: Option<String>,
+    claims: Vec<Claim>,
+    /// Bytes there will be, as somebody claims.
+    size: u64,
+    state: State,
+}
+
+enum State {
+    /// The head so far.
+    Head(Vec<u8>),
+    Text(Box<TextScan>, Box<Structure>),
+    Other,
+}
+
+impl Look {
+    /// At the beginning. `size` is what somebody claims, and only decides whether the head is taken for the whole.
+    pub fn new(engines: Arc<Engines>, name: &str, inside: Option<String>, claims: Vec<Claim>, size: u64) -> Self {
+        Self {
+            engines,
+            name: name.to_owned(),
+            inside,
+            claims,
+            size,
+            state: State::Head(Vec::new()),
+        }
+    }
+
+    /// The next bytes.
+    pub fn feed(&mut self, mut chunk: &[u8], gather: &mut Gather) {
+        if let State::Head(head) = &mut self.state {
+            let (now, later) = chunk.split_at(chunk.len().min(PAGE as usize - head.len()));
+            head.extend_from_slice(now);
+            if head.len() < PAGE as usize {
+                return;
+            }
+            let head = std::mem::take(head);
+            let whole = later.is_empty() && self.size == PAGE;
+            self.begin(&head, whole, gather);
+            chunk = later;
+        }
+        self.body(chunk, gather);
+    }
+
+    fn body(&mut self, chunk: &[u8], gather: &mut Gather) {
+        if let State::Text(text, structure) = &mut self.state {
+            // Labelled values first: what the text's scan finds in their place is the same.
+            structure.feed(chunk, gather);
+            text.feed(chunk, gather);
+        }
+    }
+
+    fn begin(&mut self, head: &[u8], whole: bool, gather: &mut Gather) {
+        let size = if whole {
+            head.len() as u64
+        } else {
+            self.size.max(head.len() as u64 + 1)
+        };
+        let pages = Pages::new(size, Bytes::copy_from_slice(head));
+        self.state = State::Other;
+        let Ok(detected) = detect(&pages, &self.claims) else {
+            return;
+        };
+        if let Some(detected) = is_text(detected) {
+            let guess = detect_encoding(head, whole);
+            let delimiter = detected.facts.get("delimiter").and_then(|text| text.as_str());
+            let delimiter = delimiter.and_then(|text| text.as_bytes().first().copied());
+            let (engines, inside) = (&self.engines, &self.inside);
+            let text = TextScan::new(
+                engines.clone(),
+                &self.name,
+                inside.clone(),
+                guess.encoding,
+                guess.mark as u64,
+            );
+            let structure = Structure::new(&detected.name, delimiter, engines.clone(), inside.clone(), gather);
+            self.state = State::Text(Box::new(text), Box::new(structure));
+            // The mark is for the structure, which says so; the text begins behind it.
+            if let State::Text(text, structure) = &mut self.state {
+                structure.feed(head, gather);
+                text.feed(&head[guess.mark.min(head.len())..], gather);
+            }
+        }
+    }
+
+    /// There are no more. Says whether it was text, and scanned.
+    pub fn finish(mut self, gather: &mut Gather) -> bool {
+        if let State::Head(head) = &mut self.state {
+            let head = std::mem::take(head);
+            if !head.is_empty() {
+                self.begin(&head, true, gather);
+            }
+        }
+        match self.state {
+            State::Text(text, structure) => {
+                structure.finish(gather);
+                text.finish(gather);
+                true
+            }
+            State::Head(_) | State::Other => false,
+        }
+    }
+}
+
+fn is_text(detected: Detected) -> Option<Detected> {
+    matches!(detected.class, Class::Text | Class::Html | Class::Script).then_some(detected)
+}

@@ -1,0 +1,288 @@
+//! The engines with their packs, loaded once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cofferdam_scan::injection::language::Language;
+use cofferdam_scan::injection::{Injection, InjectionError};
+use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
+use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
+use cofferdam_schemas::Severity;
+
+use super::Gather;
+use crate::error::ValidateError;
+use crate::scan::Signatures;
+
+/// Which packs are loaded besides those built in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Packs {
+    /// Files with recognizers of personal data, in the form of `rules/phi.toml`.
+    pub phi: Vec<PathBuf>,
+    /// Files with rules for secrets, in the form of gitleaks' configuration.
+    pub secrets: Vec<PathBuf>,
+    /// A file with byte signatures, in the form of `rules/signatures.toml`.
+    pub signatures: Option<PathBuf>,
+    /// Rules that are not reported, for example `phi/url`.
+    pub silence: BTreeSet<String>,
+    /// Engines that are left out: `phi`, `injection`, `secrets`.
+    pub without: BTreeSet<String>,
+}
+
+/// One rule, for a list.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct RuleInfo {
+    /// Its name.
+    pub name: String,
+    /// How grave what it finds is.
+    pub severity: Severity,
+    /// What it finds.
+    pub what: String,
+    /// What is behind it.
+    pub citation: Option<String>,
+}
+
+/// Why the engines do not load.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file is not readable.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A pack of recognizers is refused.
+    #[error(transparent)]
+    Phi(#[from] PackError),
+    /// A pack of rules for secrets is refused.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Refusal),
+    /// Rules or model for injections are refused.
+    #[error(transparent)]
+    Injection(#[from] InjectionError),
+    /// The byte signatures are refused.
+    #[error(transparent)]
+    Signatures(#[from] ValidateError),
+    /// There is no such engine.
+    #[error("there is no engine {0:?}; there are phi, injection and secrets")]
+    Unknown(String),
+}
+
+/// All engines. Shared by every document and thread.
+pub struct Engines {
+    phi: Option<Phi>,
+    injection: Option<Injection>,
+    secrets: Option<secrets::Packs>,
+    signatures: Arc<Signatures>,
+    silence: BTreeSet<String>,
+    versions: BTreeMap<String, String>,
+}
+
+fn read(path: &Path) -> Result<String, EngineError> {
+    std::fs::read_to_string(path).map_err(|source| EngineError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl Engines {
+    /// Loads the packs; every pack's own examples are tried.
+    pub fn load(packs: &Packs) -> Result<Self, EngineError> {
+        if let Some(unknown) = packs
+            .without
+            .iter()
+            .find(|name| !super::ENGINES.contains(&name.as_str()))
+        {
+            return Err(EngineError::Unknown(unknown.clone()));
+        }
+        let with = |name: &str| !packs.without.contains(name);
+        let phi = with("phi").then(|| Self::phi(packs)).transpose()?;
+        let secrets = with("secrets").then(|| Self::secrets(packs)).transpose()?;
+        let injection = with("injection").then(Injection::built_in).transpose()?;
+        let mut engines = Self {
+            phi,
+            injection,
+            secrets,
+            signatures: Arc::new(Signatures::load(packs.signatures.as_deref())?),
+            silence: packs.silence.clone(),
+            versions: BTreeMap::new(),
+        };
+        engines.versions = engines.named();
+        Ok(engines)
+    }
+
+    fn phi(packs: &Packs) -> Result<Phi, EngineError> {
+        let mut texts = Vec::new();
+        for path in &packs.phi {
+            texts.push((path.display().to_string(), read(path)?));
+        }
+        let further = texts.iter().map(|(name, text)| phi_pack::PackSource { name, text });
+        let all: Vec<_> = phi_pack::BUILT_IN.into_iter().chain(further).collect();
+        Ok(Phi::load(&all)?)
+    }
+
+    fn secrets(packs: &Packs) -> Result<secrets::Packs, EngineError> {
+        let mut sources = vec![secrets::own(), secrets::gitleaks()];
+        for path in &packs.secrets {
+            sources.push(secrets::PackSource {
+                name: path.display().to_string(),
+                text: read(path)?,
+                ignore_paths: false,
+                check: true,
+            });
+        }
+        let silence: Vec<String> = packs.silence.iter().cloned().collect();
+        Ok(secrets::Packs::load(&sources, &silence)?)
+    }
+
+    /// Compiles every pattern and tries every example, those of the built-in packs too.
+    ///
+    /// # Errors
+    /// What is wrong, with pack and line.
+    pub fn check(&self) -> Result<(), EngineError> {
+        match &self.secrets {
+            Some(secrets) => Ok(secrets.check()?),
+            None => Ok(()),
+        }
+    }
+
+    /// What packs ask for and these engines do not do.
+    pub fn unsupported(&self) -> Vec<String> {
+        self.secrets
+            .as_ref()
+            .map_or_else(Vec::new, |secrets| secrets.unsupported().to_vec())
+    }
+
+    /// All rules that are reported.
+    pub fn rules(&self) -> Vec<RuleInfo> {
+        let mut rules = Vec::new();
+        let mut add = |name: &str, severity: Severity, what: &str, citation: Option<&str>| {
+            rules.push(RuleInfo {
+                name: name.to_owned(),
+                severity,
+                what: what.to_owned(),
+                citation: citation.map(str::to_owned),
+            });
+        };
+        for rule in self.phi.iter().flat_map(Phi::recognizers) {
+            add(&rule.rule, rule.severity, &rule.message, rule.citation.as_deref());
+        }
+        for (name, severity, what) in self.secrets.iter().flat_map(secrets::Packs::rules) {
+            add(name, severity, what, None);
+        }
+        for (name, severity, what, citation) in self.injection.iter().flat_map(Injection::rules) {
+            add(name, severity, what, citation);
+        }
+        for (name, severity, what, citation) in self.signatures.rules() {
+            add(name, severity, what, citation);
+        }
+        rules.retain(|rule| self.reports(&rule.name));
+        rules.sort_by(|one, other| one.name.cmp(&other.name));
+        rules
+    }
+
+    /// The words and letters of the languages that the engine for injections knows, for looking at sets of records.
+    pub fn language(&self) -> Option<Language> {
+        self.injection.as_ref().map(Injection::language)
+    }
+
+    /// The byte signatures.
+    pub fn signatures(&self) -> &Arc<Signatures> {
+        &self.signatures
+    }
+
+    /// The engine for personal data.
+    pub fn recognizers(&self) -> Option<&Phi> {
+        self.phi.as_ref()
+    }
+
+    /// Whether a rule is reported.
+    pub fn reports(&self, rule: &str) -> bool {
+        !self.silence.contains(rule)
+    }
+
+    /// The engines in use, as `checked` names them.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("phi", self.phi.is_some()),
+            ("injection", self.injection.is_some()),
+            ("secrets", self.secrets.is_some()),
+        ];
+        all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name)
+    }
+
+    /// Packs and models with what identifies their content: the same versions find the same.
+    pub fn versions(&self) -> &BTreeMap<String, String> {
+        &self.versions
+    }
+
+    fn named(&self) -> BTreeMap<String, String> {
+        let mut versions = BTreeMap::from([("signatures".to_owned(), self.signatures.version().to_owned())]);
+        if let Some(phi) = &self.phi {
+            versions.insert("phi".to_owned(), phi.version().to_owned());
+        }
+        if let Some(injection) = &self.injection {
+            versions.insert("injection".to_owned(), injection.version());
+        }
+        if let Some(secrets) = &self.secrets {
+            let packs: Vec<String> = secrets
+                .versions()
+                .map(|(name, version)| format!("{name}@{version}"))
+                .collect();
+            versions.insert("secrets".to_owned(), packs.join(" "));
+        }
+        if !self.silence.is_empty() {
+            let silenced: Vec<&str> = self.silence.iter().map(String::as_str).collect();
+            versions.insert("silenced".to_owned(), silenced.join(" "));
+        }
+        versions
+    }
+
+    /// Everything the engines find in one window of a text. Limits and scores go to `gather`.
+    pub(super) fn scan(&self, text: &str, path: &str, gather: &mut Gather) -> Vec<Decoded> {
+        let mut hits = Vec::new();
+        if let Some(phi) = &self.phi {
+            phi.scan(text, None, &mut hits);
+        }
+        if let Some(injection) = &self.injection {
+            let score = injection.scan(text, &mut hits);
+            gather.score("injection", score.document);
+        }
+        let mut decoded = Vec::new();
+        if let Some(secrets) = &self.secrets {
+            let mut reached = secrets.scan(text, Some(path), &mut hits).names();
+            reached.extend(
+                secrets
+                    .scan_decoded(text, Some(path), &DecodeLimits::default(), &mut decoded)
+                    .names(),
+            );
+            for name in reached {
+                gather.limit(name, 1);
+            }
+        }
+        self.hidden(text, &mut decoded);
+        let plain = hits.into_iter().map(|hit| Decoded {
+            hit,
+            chain: secrets::Chain::default(),
+        });
+        let mut all: Vec<Decoded> = plain.chain(decoded).collect();
+        all.retain(|found| self.reports(&found.hit.rule));
+        all
+    }
+
+    /// Byte signatures in what is written as Base64, hexadecimal or percent signs.
+    fn hidden(&self, text: &str, out: &mut Vec<Decoded>) {
+        for (span, bytes, chain) in decoded_runs(text, &DecodeLimits::default()) {
+            for hit in self.signatures.hits(&bytes, span.clone()) {
+                out.push(Decoded {
+                    hit,
+                    chain: chain.clone(),
+                });
+            }
+        }
+    }
+}

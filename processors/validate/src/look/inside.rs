@@ -1,0 +1,283 @@
+//! What is inside containers, as the child process sees it: every member and every text goes through the same engines as a document.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use cofferdam_inside::inside::{
+    self, Cell, Class, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor,
+};
+use cofferdam_scan::structure::text::Encoding;
+use cofferdam_schemas::{Finding, Span};
+use serde::{Deserialize, Serialize};
+
+use super::document::Look;
+use super::labels::Labels;
+use super::text::show;
+use super::{Engines, Gather, Outcome, TextScan};
+use crate::kind::Claim;
+use crate::scan::{End, Scanner, SignatureScanner};
+
+/// Bytes of cells that are scanned together.
+const ROWS: usize = 64 * 1024;
+
+/// What the child is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    /// The document's name.
+    pub name: String,
+    /// What it is, if that is known.
+    pub kind: Option<Kind>,
+    /// How far to go.
+    pub limits: Limits,
+    /// Findings listed.
+    pub most: usize,
+    /// What keys the hashes of values.
+    pub hash_key: Option<String>,
+}
+
+/// Answers one request.
+pub fn answer(engines: &Arc<Engines>, request: Request, document: File) -> std::io::Result<Outcome> {
+    let key = request.hash_key.and_then(|key| hex::decode(key).ok());
+    let mut visitor = Inside {
+        engines: engines.clone(),
+        gather: Gather::new(request.most, key),
+        rows: None,
+        labels: None,
+    };
+    let source = Source::file(document)?;
+    inside::look(source, &request.name, request.kind, &request.limits, &mut visitor);
+    visitor.flush();
+    visitor.gather.checked("structure");
+    visitor.gather.checked("contents");
+    Ok(visitor.gather.finish())
+}
+
+struct Inside {
+    engines: Arc<Engines>,
+    gather: Gather,
+    rows: Option<Rows>,
+    labels: Option<Labels>,
+}
+
+/// Cells that wait to be scanned together, one row a line, so that each is context to its neighbours.
+struct Rows {
+    table: Table,
+    text: String,
+    /// Where each cell begins in the text.
+    cells: Vec<(usize, u64, u32)>,
+    /// Cells whose label led to findings, by index, with the category: what the scan of the text finds there is the same.
+    labelled: HashSet<(usize, String)>,
+    /// Names of the columns: of the format, or the first row of a sheet.
+    names: Vec<String>,
+    first: bool,
+}
+
+impl Inside {
+    fn signatures(&self) -> SignatureScanner {
+        SignatureScanner::new(self.engines.signatures().clone())
+    }
+
+    fn found_in(&mut self, scanner: SignatureScanner, place: &Place) {
+        for mut finding in Box::new(scanner).finish(End::Whole).findings {
+            finding.inside = place.inside();
+            if self.engines.reports(&finding.rule) {
+                self.gather.add(finding);
+            }
+        }
+    }
+
+    /// Scans the cells that wait.
+    fn flush(&mut self) {
+        let Some(rows) = &mut self.rows else { return };
+        let text = std::mem::take(&mut rows.text);
+        let cells = std::mem::take(&mut rows.cells);
+        let labelled = std::mem::take(&mut rows.labelled);
+        if text.is_empty() {
+            return;
+        }
+        let name = rows.table.document.name().to_owned();
+        let found = self.engines.scan(&text, &name, &mut self.gather);
+        for one in found {
+            let at = cells.partition_point(|(start, ..)| *start <= one.hit.span.start).max(1) - 1;
+            let Some((_, row, column)) = cells.get(at) else {
+                continue;
+            };
+            let span = one.hit.span.clone();
+            let mut finding = Finding::from(one.hit);
+            if let Some(rows) = &self.rows {
+                locate(&mut finding, rows, *row, *column);
+            }
+            show(&mut finding, &text[span], self.gather.hash_key());
+            if !labelled.contains(&(at, finding.category.clone())) {
+                self.gather.add(finding);
+            }
+        }
+    }
+}
+
+fn locate(finding: &mut Finding, rows: &Rows, row: u64, column: u32) {
+    let place = rows.table.place(row, column);
+    finding.inside = rows.table.document.inside();
+    finding.cell = Some(match place.name().rsplit_once('!') {
+        Some((_, cell)) if rows.table.sheet.is_some() => cell.to_owned(),
+        _ => format!("row {}", row + 1),
+    });
+    if let Some(sheet) = &rows.table.sheet {
+        let outer = finding.inside.take();
+        finding.inside = Some(outer.map_or_else(|| sheet.clone(), |outer| format!("{outer}!/{sheet}")));
+    }
+    finding.field = rows.names.get(column as usize).filter(|name| !name.is_empty()).cloned();
+}
+
+impl Visitor for Inside {
+    fn member(&mut self, member: &Member, bytes: &mut dyn Read) {
+        self.flush();
+        let mut signatures = self.signatures();
+        let claims: Vec<Claim> = Claim::of_name(member.place.name()).into_iter().collect();
+        let mut look = (member.role == Role::File).then(|| {
+            let size = member.declared.unwrap_or(u64::MAX);
+            Look::new(
+                self.engines.clone(),
+                member.place.name(),
+                member.place.inside(),
+                claims,
+                size,
+            )
+        });
+        let mut buffer = vec![0; 64 * 1024];
+        // It never fails by contract; a problem says where it ended early.
+        while let Ok(count @ 1..) = bytes.read(&mut buffer) {
+            signatures.feed(&buffer[..count]);
+            if let Some(look) = &mut look {
+                look.feed(&buffer[..count], &mut self.gather);
+            }
+        }
+        if let Some(look) = look {
+            look.finish(&mut self.gather);
+        }
+        self.found_in(signatures, &member.place);
+    }
+
+    fn text(&mut self, place: &Place, text: &str) {
+        self.flush();
+        let mut scan = TextScan::new(self.engines.clone(), place.name(), place.inside(), Encoding::Utf8, 0);
+        scan.feed(text.as_bytes(), &mut self.gather);
+        scan.finish(&mut self.gather);
+    }
+
+    fn row(&mut self, table: &Table, row: u64, cells: &[Cell<'_>]) {
+        let same = |rows: &Rows| rows.table.document == table.document && rows.table.sheet == table.sheet;
+        if !self.rows.as_ref().is_some_and(same) {
+            self.flush();
+            self.labels = Some(Labels::new(
+                self.engines.clone(),
+                table.document.inside(),
+                self.gather.hash_key(),
+            ));
+            self.rows = Some(Rows {
+                table: table.clone(),
+                text: String::new(),
+                cells: Vec::new(),
+                labelled: HashSet::new(),
+                names: table.columns.iter().map(|column| column.path.clone()).collect(),
+                first: table.columns.is_empty(),
+            });
+        }
+        let (Some(rows), Some(labels)) = (&mut self.rows, &mut self.labels) else {
+            return;
+        };
+        let header = std::mem::take(&mut rows.first);
+        for (column, value) in cells {
+            let text: Cow<'_, str> = match value {
+                Value::Text(text) => (*text).into(),
+                Value::Int(value) => value.to_string().into(),
+                Value::Float(value) => value.to_string().into(),
+                Value::Null | Value::Bool(_) | Value::Bytes(_) => continue,
+            };
+            if header && (*column as usize) < 4_096 {
+                rows.names
+                    .resize(rows.names.len().max(*column as usize + 1), String::new());
+                rows.names[*column as usize] = text.chars().take(128).collect();
+            }
+            rows.cells.push((rows.text.len(), row, *column));
+            rows.text.push_str(&text);
+            rows.text.push('\t');
+            let hint = rows.names.get(*column as usize).and_then(|name| labels.hint(name));
+            if let Some(hint) = hint.filter(|_| !header) {
+                labels.value(&text, hint, |finding, _| locate(finding, rows, row, *column));
+                for finding in labels.take() {
+                    rows.labelled.insert((rows.cells.len() - 1, finding.category.clone()));
+                    self.gather.add(finding);
+                }
+            }
+        }
+        rows.text.push('\n');
+        if rows.text.len() >= ROWS {
+            self.flush();
+        }
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        match problem.class {
+            Class::Limit | Class::NotChecked => {
+                if let Some(limit) = &problem.limit {
+                    self.gather.limit(&limit.name.to_string(), limit.value);
+                    if let Some(bytes) = limit.bytes_not_looked_at {
+                        self.gather.fact("bytes_not_looked_at_inside", bytes);
+                    }
+                }
+                let inside = problem.place.inside().unwrap_or_else(|| "the document".to_owned());
+                self.gather.not_checked(format!("{inside}: {}", problem.message));
+            }
+            Class::Damaged | Class::Danger => {
+                if !self.engines.reports(&problem.rule) {
+                    return;
+                }
+                let mut finding = Finding::new(problem.rule, problem.severity, problem.confidence, problem.message);
+                finding.inside = problem.place.inside();
+                finding.span = problem.offset.map(|at| Span { start: at, end: at });
+                finding.remediation = problem.remediation.map(Into::into);
+                finding.citation = problem.citation.map(Into::into);
+                self.gather.add(finding);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Packs;
+    use super::*;
+
+    /// Every value of a cell is found, and one that its column's name gives away is not found twice.
+    #[test]
+    fn cells_keep_all_their_values_once() {
+        let mut inside = Inside {
+            engines: Arc::new(Engines::load(&Packs::default()).unwrap()),
+            gather: Gather::new(100, None),
+            rows: None,
+            labels: None,
+        };
+        let table = Table {
+            document: Place::root("book.xlsx"),
+            sheet: Some("people".to_owned()),
+            columns: Vec::new(),
+            whole_rows: true,
+        };
+        let rows = [
+            ("ssn", "remarks"),
+            ("536-22-1189", "SSN 530-11-4021 was SSN 531-24-7766 before"),
+        ];
+        for (row, (one, two)) in (0..).zip(rows) {
+            inside.row(&table, row, &[(0, Value::Text(one)), (1, Value::Text(two))]);
+        }
+        inside.flush();
+        let findings = inside.gather.finish().findings;
+        let cells = findings.iter().filter(|found| found.rule == "phi/ssn");
+        let cells: Vec<_> = cells.map(|found| found.cell.as_deref().unwrap()).collect();
+        assert_eq!(cells, ["A2", "B2", "B2"]);
+    }
+}
