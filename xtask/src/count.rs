@@ -12,6 +12,8 @@ pub(crate) struct Skip {
 pub(crate) struct Counts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Those that failed, as far as their programs name them.
+    pub(crate) failures: Vec<String>,
     pub(crate) skips: Vec<Skip>,
 }
 
@@ -19,6 +21,7 @@ impl Counts {
     pub(crate) fn add(&mut self, other: Counts) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.failures.extend(other.failures);
         self.skips.extend(other.skips);
     }
 
@@ -66,7 +69,9 @@ impl CargoOutput {
             }
             return true;
         }
-        if let Some(name) = ignored(line) {
+        if let Some(name) = failed(line) {
+            self.total.failures.push(name);
+        } else if let Some(name) = ignored(line) {
             self.ignored.push(name);
         } else if let Some(result) = test_result(line) {
             self.program_ended(&result);
@@ -123,6 +128,12 @@ fn ignored(line: &str) -> Option<String> {
     (result == "ignored" || result.starts_with("ignored,")).then(|| name.trim().to_owned())
 }
 
+/// `test flows::large ... FAILED`
+fn failed(line: &str) -> Option<String> {
+    let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    (result.trim() == "FAILED").then(|| name.trim().to_owned())
+}
+
 struct TestResult {
     passed: u64,
     failed: u64,
@@ -168,6 +179,7 @@ impl ScriptOutput {
             passed,
             failed,
             skips: self.said,
+            ..Counts::default()
         };
         // Each skip has a name, or continuous integration could not judge it.
         while u64::try_from(counts.skips.len()).unwrap_or(u64::MAX) < skipped {
@@ -210,9 +222,10 @@ mod tests {
         let (counts, shown) = cargo(
             "running 3 tests\ntest a ... ok\ntest c ... ignored\n\nsuccesses:\n\n---- a stdout ----\nnoise\nskipped: server::kill: no nats-server\n\nsuccesses:\n    a\n\n\
              test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-             running 2 tests\nfailures:\n\n---- b stdout ----\nwhy\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n",
+             running 2 tests\ntest b ... FAILED\ntest d ... ok\n\nfailures:\n\n---- b stdout ----\nwhy\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n",
         );
         assert_eq!((counts.passed, counts.failed), (3, 1));
+        assert_eq!(counts.failures, ["b"]);
         assert_eq!(
             counts.skips,
             [skip("c", "marked #[ignore]"), skip("server::kill", "no nats-server")]
@@ -234,6 +247,7 @@ mod tests {
             Counts {
                 passed: 1,
                 failed: 0,
+                failures: vec![],
                 skips: vec![skip("flows::age", "no age")]
             }
         );
@@ -251,6 +265,7 @@ mod tests {
             Counts {
                 passed: 0,
                 failed: 0,
+                failures: vec![],
                 skips: vec![skip("server::kill", "no nats-server")]
             }
         );

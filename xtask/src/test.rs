@@ -99,6 +99,9 @@ fn conclude(total: Counts) -> ExitCode {
             skip.name, skip.reason
         );
     }
+    for name in &total.failures {
+        println!("FAILED {name}");
+    }
     let failed = total.failed + u64::try_from(refused.len()).unwrap_or(u64::MAX);
     println!("{} passed, {failed} failed, {} skipped", total.passed, tolerated.len());
     if failed == 0 {

@@ -37,6 +37,11 @@ impl Raw {
         self.0.write_all(bytes).unwrap();
         // Refused by a server that has closed already.
         let _ = self.0.write_all(b"PING\r\n");
+        self.hear()
+    }
+
+    /// What the server says until it has answered a PING, or closes.
+    fn hear(&mut self) -> String {
         let mut said = Vec::new();
         let mut buffer = [0; 4096];
         while !said.ends_with(b"PONG\r\n") {
@@ -153,7 +158,10 @@ async fn what_is_no_text_reaches_nobody_elses_work() {
     }
     // Longer than a tenant may say: the server says so and closes.
     for size in [64 * 1024 + 1, 1 << 20] {
-        let said = Raw::open(&world, "acme").say(&publish(b"cmd.retrieve", b"", &vec![b'x'; size]));
+        // Announced and not sent: with bytes of ours unread at its end the connection is reset, and its last words may be lost.
+        let mut raw = Raw::open(&world, "acme");
+        write!(raw.0, "PUB cmd.retrieve {size}\r\n").unwrap();
+        let said = raw.hear();
         assert!(said.contains("Maximum Payload Violation"), "{said}");
     }
     // What it must not say at all.
