@@ -41,6 +41,11 @@ pub enum Command {
     Ls(Ls),
     /// Delete a document: its sealed copy, and the landing copy if it is still there.
     Rm(Rm),
+    /// Look at what was quarantined, and decide about it.
+    Quarantine {
+        #[command(subcommand)]
+        command: Quarantine,
+    },
     /// Show what happens, as it happens.
     Watch(Watch),
     /// Show one document's way through.
@@ -135,6 +140,9 @@ pub struct Scan {
     /// Print one SARIF 2.1.0 document.
     #[arg(long, conflicts_with = "json", conflicts_with = "records")]
     pub sarif: bool,
+    /// A JSON Schema (`.json`) that JSON documents, or a table contract (`.toml`) that tables have to conform to. May be given once for each.
+    #[arg(long, value_name = "FILE", conflicts_with = "records")]
+    pub schema: Vec<PathBuf>,
     /// A TOML file with the keys of `[processors.validate]`.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -217,7 +225,7 @@ pub struct Get {
 pub struct Ls {
     /// Only keys that begin so.
     pub prefix: Option<String>,
-    /// Only this state: open, done, quarantined, superseded, dead, deleted.
+    /// Only this state: open, done, quarantined, released, superseded, dead, deleted.
     #[arg(long)]
     pub state: Option<String>,
     /// How many at most; 0 for all.
@@ -229,6 +237,42 @@ pub struct Ls {
 pub struct Rm {
     #[command(flatten)]
     pub name: Name,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// List what is quarantined.
+    Ls {
+        /// Only keys that begin so.
+        prefix: Option<String>,
+        /// How many at most; 0 for all.
+        #[arg(long, short = 'n', default_value_t = 100)]
+        limit: usize,
+        /// Exit 3 if there is any.
+        #[arg(long)]
+        fail_if_any: bool,
+    },
+    /// Show one, with what was found in it.
+    Show {
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Let one be given out after all. The reason is kept with it.
+    Release(Decide),
+    /// Delete one for good. The reason is kept.
+    Destroy(Decide),
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    #[command(flatten)]
+    pub name: Name,
+    /// Why, in 1 to 500 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
     /// Do not ask.
     #[arg(long, short)]
     pub yes: bool,

@@ -50,6 +50,8 @@ pub struct BucketNames {
     pub inbox: String,
     /// Sealed objects.
     pub vault: String,
+    /// Sealed objects that are quarantined, for the operator.
+    pub quarantine: String,
     /// Artefacts.
     pub results: String,
     /// Retrieved copies.

@@ -61,6 +61,7 @@ async fn run(cli: Cli, processors: Vec<Registration>) -> Result<Exit, Failure> {
         Command::Get(get) => people::get::run(global, get).await,
         Command::Ls(ls) => people::ls::run(global, ls).await,
         Command::Rm(rm) => people::rm::run(global, rm).await,
+        Command::Quarantine { command } => people::quarantine::run(global, command).await,
         Command::Watch(watch) => people::watch::run(global, watch).await,
         Command::Status(status) => people::status::run(global, status).await,
         Command::Scan(args) => scan::run(global, args).await,

@@ -87,7 +87,7 @@ impl From<&WireError> for Exit {
         match error.code {
             ErrorCode::Unavailable => Exit::Unavailable,
             ErrorCode::Backpressure | ErrorCode::NotReady => Exit::Temporary,
-            ErrorCode::Quarantined => Exit::Checks,
+            ErrorCode::Quarantined | ErrorCode::NotQuarantined => Exit::Checks,
             ErrorCode::InvalidRequest
             | ErrorCode::UnknownCommand
             | ErrorCode::NotFound

@@ -15,6 +15,13 @@ pub enum IngestError {
     /// The store of final states does not answer.
     #[error("store of final states does not answer")]
     Finals(#[source] FinalsError),
+    /// The sealed copy of a quarantined object could not be moved out of the vault.
+    #[error("a quarantined object cannot be isolated")]
+    Isolate {
+        /// What the store said.
+        #[source]
+        source: cofferdam_seams::ObjectError,
+    },
     /// The broker refuses a subscription.
     #[error("commands cannot be received")]
     Subscribe(#[source] Box<dyn std::error::Error + Send + Sync>),

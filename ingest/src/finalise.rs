@@ -1,7 +1,8 @@
 //! After the final state is durable: the plaintext is retired and the ledger row closed.
 //!
 //! The one rule (I4): the landing copy is deleted only when the `done` event names a sealed copy that was read back and opened and holds as many bytes
-//! (and the same SHA-256, where the store claims one). Everything else keeps it. The ledger row is closed after the deletion, so that a crash between
+//! (and the same SHA-256, where the store claims one). Everything else keeps it. Of a quarantined object the sealed copy is moved first, out of its tenant's reach, and
+//! the plaintext goes whatever the policy. The ledger row is closed after the deletion, so that a crash between
 //! the two repeats the deletion, which does no harm.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use cofferdam_bucket::{Ledger, LedgerKind, LedgerRow};
 use cofferdam_schemas::{CommandResult, Done, FinalState, ObjectRef, ResultEvent, SealedCopy, SourceName, Timestamp};
 use cofferdam_seams::crash::{self, Point, When};
-use cofferdam_seams::{Clock, Locator, ObjectError, ObjectStore};
+use cofferdam_seams::{Clock, Locator, ObjectError, ObjectStore, Place, transfer};
 use futures::{StreamExt, stream};
 use tracing::{info, warn};
 
@@ -85,6 +86,8 @@ fn decide(policy: RetirePolicy, last: &Final) -> Retire {
         return Retire::Never("unproven");
     }
     match policy {
+        // What was found dangerous does not lie about in the open.
+        _ if last.state == FinalState::Quarantined => Retire::Now,
         RetirePolicy::UntilDone => Retire::Now,
         RetirePolicy::Keep => Retire::Never("kept"),
         RetirePolicy::After(time) => Retire::At(
@@ -95,11 +98,21 @@ fn decide(policy: RetirePolicy, last: &Final) -> Retire {
     }
 }
 
-/// Retires plaintexts and closes ledger rows.
+/// Where sealed copies are, and where those of quarantined objects go.
+#[derive(Clone)]
+pub struct Isolation {
+    /// The vault.
+    pub vault: Place,
+    /// The quarantine.
+    pub quarantine: Place,
+}
+
+/// Isolates what is quarantined, retires plaintexts and closes ledger rows.
 pub struct Finaliser {
     ledger: Option<Ledger>,
     stores: BTreeMap<SourceName, Arc<dyn ObjectStore>>,
     embedded: SourceName,
+    isolation: Isolation,
     policy: RetirePolicy,
     clock: Arc<dyn Clock>,
 }
@@ -123,6 +136,7 @@ impl Finaliser {
         ledger: Option<Ledger>,
         stores: BTreeMap<SourceName, Arc<dyn ObjectStore>>,
         embedded: SourceName,
+        isolation: Isolation,
         policy: RetirePolicy,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -130,12 +144,13 @@ impl Finaliser {
             ledger,
             stores,
             embedded,
+            isolation,
             policy,
             clock,
         }
     }
 
-    /// Final states are durable: retire, then close the rows. An error means that the ledger did not take it; call again.
+    /// Final states are durable: isolate, retire, then close the rows. An error means that a store or the ledger did not take it; call again.
     pub async fn on_final(&self, done: &[Done]) -> Result<(), IngestError> {
         let finals: Vec<Final> = done.iter().map(Final::from).collect();
         self.finish(&finals).await
@@ -143,7 +158,7 @@ impl Finaliser {
 
     /// As [`Self::on_final`], from what the store of final states remembers.
     pub async fn finish(&self, finals: &[Final]) -> Result<(), IngestError> {
-        let (over, later) = self.settle_all(finals.to_vec()).await;
+        let (over, later) = self.settle_all(finals.to_vec()).await?;
         let Some(ledger) = &self.ledger else { return Ok(()) };
         for (kind, subjects) in by_kind(over) {
             crash::point(Point::LedgerClosed, When::Before);
@@ -160,15 +175,17 @@ impl Finaliser {
     }
 
     /// Retires what may be retired; returns the rows that can go, and those that stay until a time.
-    async fn settle_all(&self, finals: Vec<Final>) -> (Vec<Row>, Vec<(Row, Timestamp)>) {
+    async fn settle_all(&self, finals: Vec<Final>) -> Result<(Vec<Row>, Vec<(Row, Timestamp)>), IngestError> {
         let now = self.clock.now();
         let work = finals.into_iter().map(|last| async move {
             let row = (self.kind(&last.object.source), object_subject(&last.object.id));
-            (row, self.settle(&last, now).await)
+            self.isolate(&last).await?;
+            Ok((row, self.settle(&last, now).await))
         });
-        let settled: Vec<_> = stream::iter(work).buffer_unordered(RETIRING).collect().await;
+        let settled: Vec<Result<_, IngestError>> = stream::iter(work).buffer_unordered(RETIRING).collect().await;
         let (mut over, mut later) = (Vec::new(), Vec::new());
-        for (row, outcome) in settled {
+        for settled in settled {
+            let (row, outcome) = settled?;
             match outcome {
                 Outcome::Over(label) => {
                     metrics::retired(label);
@@ -180,7 +197,29 @@ impl Finaliser {
                 }
             }
         }
-        (over, later)
+        Ok((over, later))
+    }
+
+    /// Moves the sealed copy of a quarantined object to where its tenant's credentials and the lifecycle of the vault do not reach.
+    async fn isolate(&self, last: &Final) -> Result<(), IngestError> {
+        let (FinalState::Quarantined, Some(sealed)) = (last.state, &last.sealed) else {
+            return Ok(());
+        };
+        let Isolation { vault, quarantine } = &self.isolation;
+        match transfer(vault, quarantine, &sealed.key).await {
+            Ok(moved) => {
+                if moved {
+                    info!(object = %last.object.id, tenant = %last.object.tenant, "quarantined object isolated");
+                }
+                Ok(())
+            }
+            // Destroyed meanwhile; or lost, which whoever retrieves it is told.
+            Err(ObjectError::NotFound { .. }) => {
+                warn!(object = %last.object.id, "the sealed copy of a quarantined object is neither in the vault nor in quarantine");
+                Ok(())
+            }
+            Err(source) => Err(IngestError::Isolate { source }),
+        }
     }
 
     /// Commands have their results: their rows go, whether they were done or refused.

@@ -25,7 +25,7 @@ mod tenants;
 mod testing;
 
 pub use error::IngestError;
-pub use finalise::{Final, Finaliser, RetirePolicy};
+pub use finalise::{Final, Finaliser, Isolation, RetirePolicy};
 pub use folder::{FolderSettings, recover_folder, run_folder};
 pub use gateway::{Gateway, GatewaySettings, run_gateway};
 pub use normalise::{Normaliser, PlanPolicy};

@@ -83,6 +83,9 @@ impl House {
         for landing in landing {
             bucket.create_bucket(&landing.bucket).await.unwrap();
         }
+        for name in ["vault", "quarantine"] {
+            bucket.create_bucket(&bucket_name(name)).await.unwrap();
+        }
         Self {
             bucket,
             clock,
@@ -266,4 +269,16 @@ pub(crate) fn plan() -> Plan {
 
 pub(crate) fn clock_at(millis: i64) -> Arc<dyn Clock> {
     Arc::new(ManualClock::at(Timestamp::from_unix_millis(millis)))
+}
+
+/// Vault and quarantine of a house.
+pub(crate) fn isolation(house: &House) -> crate::Isolation {
+    let place = |name| cofferdam_seams::Place {
+        store: house.store(),
+        bucket: bucket_name(name),
+    };
+    crate::Isolation {
+        vault: place("vault"),
+        quarantine: place("quarantine"),
+    }
 }

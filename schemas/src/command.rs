@@ -56,6 +56,32 @@ pub struct DeleteRequest {
     pub select: Selector,
 }
 
+/// The body of `cmd.release`: a quarantined object may be given out after all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// The client's own id for this command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<CommandId>,
+    /// Which object.
+    pub select: Selector,
+    /// Why: 1 to 500 characters, kept with the object.
+    pub reason: String,
+}
+
+/// The body of `cmd.destroy`: removes a quarantined object as `cmd.delete` does, and keeps the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestroyRequest {
+    /// The client's own id for this command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<CommandId>,
+    /// Which object.
+    pub select: Selector,
+    /// Why: 1 to 500 characters, kept with the object.
+    pub reason: String,
+}
+
 /// A command on `CMD`, after the gateway has checked and accepted it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Command {

@@ -22,6 +22,8 @@ pub enum ErrorCode {
     NotReady,
     /// The object is quarantined and not released.
     Quarantined,
+    /// The object is not in quarantine, so that there is nothing to release or destroy.
+    NotQuarantined,
     /// The caller may not do this.
     Forbidden,
     /// The range does not lie within the object.

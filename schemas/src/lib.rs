@@ -20,7 +20,10 @@ pub mod result;
 pub mod timestamp;
 
 pub use checksum::Checksums;
-pub use command::{Accepted, Command, CommandOutcome, CommandResult, DeleteRequest, RetrieveRequest, Selector};
+pub use command::{
+    Accepted, Command, CommandOutcome, CommandResult, DeleteRequest, DestroyRequest, ReleaseRequest, RetrieveRequest,
+    Selector,
+};
 pub use done::{Done, FinalState, ProcessorSummary};
 pub use error::{ErrorCode, WireError};
 pub use event::{ObjectEvent, Verb};

@@ -33,6 +33,8 @@ pub enum ObjectState {
     Done,
     /// Final: sealed and not to be given out.
     Quarantined,
+    /// Quarantined, and released by a person since.
+    Released,
     /// Final: gone or replaced at its source.
     Superseded,
     /// A required processor gave up; a dead-letter entry waits for a person.
@@ -43,10 +45,11 @@ pub enum ObjectState {
 
 impl ObjectState {
     /// All of them.
-    pub const ALL: [ObjectState; 6] = [
+    pub const ALL: [ObjectState; 7] = [
         ObjectState::Open,
         ObjectState::Done,
         ObjectState::Quarantined,
+        ObjectState::Released,
         ObjectState::Superseded,
         ObjectState::Dead,
         ObjectState::Deleted,
@@ -57,6 +60,7 @@ impl ObjectState {
             ObjectState::Open => "open",
             ObjectState::Done => "done",
             ObjectState::Quarantined => "quarantined",
+            ObjectState::Released => "released",
             ObjectState::Superseded => "superseded",
             ObjectState::Dead => "dead",
             ObjectState::Deleted => "deleted",
@@ -150,9 +154,45 @@ pub struct ObjectView {
     /// When it was deleted by command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// What people decided about it while it was quarantined, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
     /// The trace it belongs to, 32 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+}
+
+/// What a person decided about a quarantined object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: DecisionKind,
+    /// The command it came by.
+    pub command: CommandId,
+    /// Why.
+    pub reason: String,
+}
+
+/// What can be decided about a quarantined object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionKind {
+    /// It may be given out.
+    Release,
+    /// It is deleted.
+    Destroy,
+}
+
+impl DecisionKind {
+    /// The word in rows and on the wire, which is also the command's verb.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DecisionKind::Release => "release",
+            DecisionKind::Destroy => "destroy",
+        }
+    }
 }
 
 /// The answer to `q.object`.
@@ -180,6 +220,8 @@ pub enum StepKind {
     Finished,
     /// The final state was reached.
     Final,
+    /// A person released it from quarantine.
+    Released,
     /// It was deleted by command.
     Deleted,
 }
@@ -209,6 +251,9 @@ pub struct Step {
     /// Why a processor gave up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<WireError>,
+    /// Why a person decided so, for `released`, and for `deleted` out of quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The answer to `q.results`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cofferdam_processor::{Catalog, CatalogError, ObjectRecord};
+use cofferdam_schemas::query::Decision;
 use cofferdam_schemas::{ObjectId, Selector, TenantName, Timestamp};
 
 use crate::error::StoreError;
@@ -36,20 +37,21 @@ pub async fn select(
 #[async_trait]
 impl Catalog for StoreCatalog {
     async fn find(&self, tenant: &TenantName, selector: &Selector) -> Result<Option<ObjectRecord>, CatalogError> {
-        match select(&*self.0, tenant, selector).await {
-            Ok(row) => Ok(row.map(ObjectRecord::from)),
-            Err(error) => Err(CatalogError {
-                source: Box::new(error),
-            }),
-        }
+        let row = select(&*self.0, tenant, selector).await.map_err(of_store)?;
+        Ok(row.map(ObjectRecord::from))
     }
 
     async fn mark_deleted(&self, tenant: &TenantName, object: &ObjectId, at: Timestamp) -> Result<(), CatalogError> {
-        self.0
-            .mark_deleted(tenant, object, at)
-            .await
-            .map_err(|error| CatalogError {
-                source: Box::new(error),
-            })
+        self.0.mark_deleted(tenant, object, at).await.map_err(of_store)
+    }
+
+    async fn decide(&self, tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Result<(), CatalogError> {
+        self.0.decide(tenant, object, decision).await.map_err(of_store)
+    }
+}
+
+fn of_store(error: StoreError) -> CatalogError {
+    CatalogError {
+        source: Box::new(error),
     }
 }

@@ -97,16 +97,11 @@ impl Tenant {
         Ok(serde_json::from_slice(&answer.payload)?)
     }
 
-    /// `cmd.retrieve`, its result event, and the bytes behind its link.
-    pub async fn retrieve(&self, select: Value, range: Option<(u64, u64)>) -> anyhow::Result<Retrieved> {
-        let mut results = self.nats.subscribe("live.retrieve.>").await?;
+    /// Any command, and the values of its result event.
+    pub async fn command(&self, verb: &str, body: &Value) -> anyhow::Result<Value> {
+        let mut results = self.nats.subscribe(format!("live.{verb}.>")).await?;
         self.nats.flush().await?;
-        let mut body = json!({ "select": select });
-        if let Some((start, end)) = range {
-            body["start"] = start.into();
-            body["end"] = end.into();
-        }
-        let answer = self.ask("cmd.retrieve", &body).await?;
+        let answer = self.ask(&format!("cmd.{verb}"), body).await?;
         let id = answer["id"]
             .as_str()
             .with_context(|| format!("not accepted: {answer}"))?
@@ -121,9 +116,19 @@ impl Tenant {
             }
         };
         if result["outcome"] != "done" {
-            bail!("retrieve was refused: {}", result["error"]);
+            bail!("{verb} was refused: {}", result["error"]);
         }
-        let values = result["result"]["values"].clone();
+        Ok(result["result"]["values"].clone())
+    }
+
+    /// `cmd.retrieve`, its result event, and the bytes behind its link.
+    pub async fn retrieve(&self, select: Value, range: Option<(u64, u64)>) -> anyhow::Result<Retrieved> {
+        let mut body = json!({ "select": select });
+        if let Some((start, end)) = range {
+            body["start"] = start.into();
+            body["end"] = end.into();
+        }
+        let values = self.command("retrieve", &body).await?;
         let url = values["url"].as_str().context("no url")?;
         let answer = reqwest::get(url).await?;
         anyhow::ensure!(answer.status().is_success(), "the outbox answers {}", answer.status());

@@ -91,12 +91,13 @@ impl History {
 
     /// The bytes of an upload.
     pub fn body(&self, drop: &Dropped) -> Vec<u8> {
-        self.make(drop.number, drop.size as usize)
+        self.make(&drop.key, drop.number, drop.size as usize)
     }
 
-    /// Text at both ends, so that a body cut anywhere is another; bytes that do not compress between.
-    fn make(&self, number: u64, size: usize) -> Vec<u8> {
-        let line = format!("{}-{number:06}\n", self.marker).into_bytes();
+    /// Text at both ends, so that a body cut anywhere is another; bytes that do not compress between. A dangerous one has malware in its text.
+    fn make(&self, key: &str, number: u64, size: usize) -> Vec<u8> {
+        let malware = if is_dangerous(key) { eicar() } else { String::new() };
+        let line = format!("{}-{number:06}{malware}\n", self.marker).into_bytes();
         if size < 2 * line.len() {
             return line.into_iter().cycle().take(size).collect();
         }
@@ -114,7 +115,7 @@ impl History {
             inner.next += 1;
             inner.next
         };
-        let body = self.make(number, size);
+        let body = self.make(key, number, size);
         // Noted before it is sent: whatever becomes of this call, the upload was tried.
         self.inner().drops.push(Dropped {
             key: key.to_owned(),
@@ -168,6 +169,23 @@ impl History {
         }
         answered
     }
+}
+
+/// What an upload under such a key holds is quarantined.
+pub fn is_dangerous(key: &str) -> bool {
+    key.ends_with(DANGEROUS)
+}
+
+/// How the keys of uploads that hold malware end. They need room for it: 200 bytes.
+pub const DANGEROUS: &str = "dangerous";
+
+/// The test file of the European Institute for Computer Anti-Virus Research: harmless, and found by every scanner, so it is not in this file in one piece.
+pub fn eicar() -> String {
+    [
+        r"X5O!P%@AP[4\PZX54(P^)7CC)7}$",
+        "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*",
+    ]
+    .concat()
 }
 
 /// Lower-case hexadecimal.

@@ -40,6 +40,7 @@ pub struct S3 {
 pub struct Buckets {
     pub inbox: String,
     pub vault: String,
+    pub quarantine: String,
     pub results: String,
     pub outbox: String,
 }

@@ -59,7 +59,8 @@ impl Finals for StoreFinals {
             .map_err(|error| FinalsError(Box::new(error)))?;
         let Some(row) = row else { return Ok(None) };
         let state = match row.state {
-            ObjectState::Done => FinalState::Done,
+            // What a person released is not isolated again.
+            ObjectState::Done | ObjectState::Released => FinalState::Done,
             ObjectState::Quarantined => FinalState::Quarantined,
             ObjectState::Superseded => FinalState::Superseded,
             // Deleted is final for the ledger too: the plaintext must go with the rest.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cofferdam_bucket::{Grants, Landing};
-use cofferdam_ingest::{Normaliser, PlanPolicy, RetirePolicy as Retire, Tenancy, TenantMap};
+use cofferdam_ingest::{Isolation, Normaliser, PlanPolicy, RetirePolicy as Retire, Tenancy, TenantMap};
 use cofferdam_nats::accounts::{RoleFacts, RoleNeeds, roles};
 use cofferdam_nats::trim::TrimSettings;
 use cofferdam_nats::{Topology, TopologySettings};
-use cofferdam_processor::Registration;
+use cofferdam_processor::{Registration, Stores};
 use cofferdam_schemas::{ProcessorName, SourceName, TenantName};
 
 use crate::config::{Plan, RetirePolicy};
@@ -94,7 +94,7 @@ pub fn normaliser(plan: &Plan) -> anyhow::Result<Normaliser> {
             .context("landing")?;
     }
     let buckets = &plan.raw.buckets;
-    for bucket in [&buckets.vault, &buckets.results, &buckets.outbox] {
+    for bucket in buckets.all() {
         map = map.output(embedded.clone(), bucket.clone()).context("buckets")?;
     }
     let policy = PlanPolicy {
@@ -129,6 +129,14 @@ pub fn grants(plan: &Plan, tenant: &TenantName) -> Grants {
         vault: buckets.vault.clone(),
         results: buckets.results.clone(),
         outbox: buckets.outbox.clone(),
+    }
+}
+
+/// Where what is quarantined comes from and goes.
+pub fn isolation(stores: &Stores) -> Isolation {
+    Isolation {
+        vault: stores.vault.clone(),
+        quarantine: stores.quarantine.clone(),
     }
 }
 

@@ -111,6 +111,7 @@ impl Role<'_> {
         Ok(Stores {
             landing,
             vault: place(&names.vault),
+            quarantine: place(&names.quarantine),
             results: place(&names.results),
             outbox: place(&names.outbox),
         })
@@ -262,11 +263,13 @@ async fn service(
         }
         "sink" => {
             let (bus, store) = (role.bus("sink").await?, role.store().await?);
-            let landing = role.stores().await?.landing;
+            let stores = role.stores().await?;
+            let isolation = facts::isolation(&stores);
             let finaliser = ingest::Finaliser::new(
                 None,
-                landing,
+                stores.landing,
                 facts::embedded()?,
+                isolation,
                 facts::retire(plan),
                 role.clock.clone(),
             );

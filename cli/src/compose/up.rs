@@ -184,7 +184,7 @@ async fn instance(
             .cloned()
             .with_context(|| format!("no connection for role {role}"))
     };
-    for name in plan.landing.iter().chain([&names.vault, &names.results, &names.outbox]) {
+    for name in plan.landing.iter().chain(names.all()) {
         bucket.create_bucket(name).await?;
     }
     let own: Arc<dyn ObjectStore> = Arc::new(bucket.clone());
@@ -210,7 +210,8 @@ async fn instance(
     let stores = Stores {
         landing: landing.clone(),
         vault: place(&names.vault),
-        results: place(&names.results),
+        quarantine: place(&names.quarantine),
+            results: place(&names.results),
         outbox: place(&names.outbox),
     };
 
@@ -315,6 +316,7 @@ async fn instance(
         Some(ledger.clone()),
         landing,
         embedded,
+        facts::isolation(&stores),
         facts::retire(plan),
         clock.clone(),
     ));
@@ -598,6 +600,7 @@ fn run_file(
         buckets: BucketNames {
             inbox: plan.inbox.to_string(),
             vault: names.vault.to_string(),
+            quarantine: names.quarantine.to_string(),
             results: names.results.to_string(),
             outbox: names.outbox.to_string(),
         },

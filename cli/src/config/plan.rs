@@ -91,11 +91,11 @@ impl Plan {
             wrong("tenants", format!("tenant {tenant} stands twice"));
         }
 
-        let mut buckets: BTreeSet<&BucketName> = [&raw.buckets.vault, &raw.buckets.results, &raw.buckets.outbox].into();
-        if buckets.len() < 3 {
+        let mut buckets: BTreeSet<&BucketName> = raw.buckets.all().into();
+        if buckets.len() < raw.buckets.all().len() {
             wrong(
                 "buckets",
-                "vault, results and outbox must be three different buckets".into(),
+                "vault, quarantine, results and outbox must be four different buckets".into(),
             );
         }
         for (n, landing) in raw.landing.iter().enumerate() {

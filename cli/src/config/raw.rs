@@ -121,10 +121,19 @@ pub enum TenantFrom {
 pub struct Buckets {
     /// Sealed objects.
     pub vault: BucketName,
+    /// Sealed objects that are quarantined; tenants' credentials do not reach it.
+    pub quarantine: BucketName,
     /// Artefacts.
     pub results: BucketName,
     /// Retrieved copies, for their short time.
     pub outbox: BucketName,
+}
+
+impl Buckets {
+    /// All of them.
+    pub fn all(&self) -> [&BucketName; 4] {
+        [&self.vault, &self.quarantine, &self.results, &self.outbox]
+    }
 }
 
 impl Default for Buckets {
@@ -133,6 +142,7 @@ impl Default for Buckets {
         let name = |text: &str| BucketName::new(text).expect("valid");
         Self {
             vault: name("vault"),
+            quarantine: name("quarantine"),
             results: name("results"),
             outbox: name("outbox"),
         }

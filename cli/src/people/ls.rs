@@ -17,16 +17,36 @@ pub async fn run(global: &Global, args: &Ls) -> Result<Exit, Failure> {
         ObjectState::parse(state)
             .ok_or_else(|| Failure::text(Exit::Failure, format!("--state {state}: is one of {}", known())))
     });
-    let state = state.transpose()?;
+    let listing = Listing {
+        state: state.transpose()?,
+        prefix: args.prefix.clone(),
+        limit: args.limit,
+    };
+    list(global, &listing).await?;
+    Ok(Exit::Ok)
+}
+
+/// What is listed.
+pub struct Listing {
+    /// Only this state.
+    pub state: Option<ObjectState>,
+    /// Only keys that begin so.
+    pub prefix: Option<String>,
+    /// How many at most; 0 for all.
+    pub limit: usize,
+}
+
+/// Prints a listing; returns how many there were.
+pub async fn list(global: &Global, listing: &Listing) -> Result<usize, Failure> {
     let session = Session::open(global).await?;
     let mut table = Table::new(&["accepted", "state", "verdict", "type", ">size", "key", "id"]);
     let (mut cursor, mut seen) = (None, 0);
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
     while seen < limit {
         let page = u32::try_from(limit - seen).unwrap_or(PAGE).min(PAGE);
         let query = ObjectsQuery {
-            state,
-            prefix: args.prefix.clone(),
+            state: listing.state,
+            prefix: listing.prefix.clone(),
             bucket: None,
             limit: Some(page),
             cursor: cursor.take(),
@@ -62,5 +82,5 @@ pub async fn run(global: &Global, args: &Ls) -> Result<Exit, Failure> {
             eprintln!("there are more; say -n 0 for all");
         }
     }
-    Ok(Exit::Ok)
+    Ok(seen)
 }

@@ -7,6 +7,7 @@ pub mod health;
 pub mod keys;
 pub mod ls;
 pub mod put;
+pub mod quarantine;
 pub mod rm;
 pub mod status;
 pub mod watch;

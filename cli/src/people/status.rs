@@ -24,7 +24,11 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
         .await?;
     let exit = match answer.object.state {
         ObjectState::Dead | ObjectState::Quarantined => Exit::Checks,
-        ObjectState::Open | ObjectState::Done | ObjectState::Superseded | ObjectState::Deleted => Exit::Ok,
+        ObjectState::Open
+        | ObjectState::Done
+        | ObjectState::Released
+        | ObjectState::Superseded
+        | ObjectState::Deleted => Exit::Ok,
     };
     if global.json {
         let mut value = serde_json::to_value(&answer)?;
@@ -81,7 +85,8 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
                     words(step.verdict)
                 ),
             ),
-            StepKind::Deleted => ("deleted", "by command".to_owned()),
+            StepKind::Released => ("released", because(step.reason.as_deref())),
+            StepKind::Deleted => ("deleted", because(step.reason.as_deref())),
         };
         table.row([
             clock(step.at),
@@ -113,6 +118,11 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// Who deletes what is not quarantined need not say why.
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(|| "by command".to_owned(), |reason| format!("because: {}", printable(reason)))
 }
 
 fn clock(at: Timestamp) -> String {
@@ -157,7 +167,8 @@ pub async fn final_of(session: &Session, known: &Known, mut seen: Seen) -> Resul
     seen.required = view.plan.required.iter().map(ToString::to_string).collect();
     let state = match view.state {
         ObjectState::Done => FinalState::Done,
-        ObjectState::Quarantined => FinalState::Quarantined,
+        // What was released was quarantined when it was done.
+        ObjectState::Quarantined | ObjectState::Released => FinalState::Quarantined,
         ObjectState::Superseded => FinalState::Superseded,
         ObjectState::Dead => {
             seen.results.insert("?".to_owned(), "dead".to_owned());

@@ -2,7 +2,9 @@ use cofferdam_schemas::{ObjectEvent, Outcome};
 use cofferdam_seams::memory::MemoryStore;
 
 use super::*;
-use crate::testing::{House, START, at, clock_at, done, foreign, normaliser, processor, put, sealed, source};
+use crate::testing::{
+    House, START, at, clock_at, done, foreign, isolation, normaliser, processor, put, sealed, source,
+};
 
 fn last(event: &ObjectEvent, state: FinalState, sealed: Option<SealedCopy>) -> Final {
     Final {
@@ -78,6 +80,7 @@ async fn set(policy: RetirePolicy) -> Set {
         Some(house.ledger()),
         stores,
         source("inbox"),
+        isolation(&house),
         policy,
         house.clock.clone(),
     );
@@ -273,11 +276,75 @@ async fn without_a_ledger_it_still_retires() {
     let meta = put(&store, "docs", "a", "hello").await;
     let event = foreign("docs", "a", &meta);
     let stores = [(source("minio"), Arc::new(store.clone()) as Arc<dyn ObjectStore>)].into();
-    let finaliser = Finaliser::new(None, stores, source("inbox"), RetirePolicy::UntilDone, clock_at(START));
+    let house = House::new().await;
+    let finaliser = Finaliser::new(
+        None,
+        stores,
+        source("inbox"),
+        isolation(&house),
+        RetirePolicy::UntilDone,
+        clock_at(START),
+    );
     store.fail_next(1);
     let finals = [done(&event, FinalState::Done, Some(sealed(&event.object, START)))];
     finaliser.on_final(&finals).await.unwrap();
     assert!(store.head(&at("docs", "a")).await.is_ok());
     finaliser.on_final(&finals).await.unwrap();
     assert!(store.head(&at("docs", "a")).await.is_err());
+}
+
+/// The sealed copy leaves the vault before the plaintext goes, and the plaintext goes although the policy keeps it.
+#[tokio::test]
+async fn what_is_quarantined_is_isolated() {
+    let set = set(RetirePolicy::Keep).await;
+    let event = set.upload("bad.exe").await;
+    let copy = sealed(&event.object, START);
+    let store = set.house.store();
+    put(store.as_ref(), "vault", copy.key.as_str(), "sealed").await;
+    let finals = [done(&event, FinalState::Quarantined, Some(copy.clone()))];
+    for _ in 0..2 {
+        set.finaliser.on_final(&finals).await.unwrap();
+        assert!(store.head(&at("vault", copy.key.as_str())).await.is_err());
+        assert_eq!(store.head(&at("quarantine", copy.key.as_str())).await.unwrap().size, 6);
+        assert!(store.head(&at("inbox", "bad.exe")).await.is_err());
+    }
+    // Destroyed meanwhile: there is nothing to isolate, and nothing stands in the way.
+    store.delete(&at("quarantine", copy.key.as_str())).await.unwrap();
+    set.finaliser.on_final(&finals).await.unwrap();
+}
+
+/// Nothing is retired or closed while the copy cannot be moved: it is tried again.
+#[tokio::test]
+async fn what_cannot_be_isolated_comes_again() {
+    let house = House::new().await;
+    let (held, landing) = (MemoryStore::new(), MemoryStore::new());
+    let meta = put(&landing, "docs", "bad.exe", "hello").await;
+    let event = foreign("docs", "bad.exe", &meta);
+    let copy = sealed(&event.object, START);
+    put(&held, "vault", copy.key.as_str(), "sealed").await;
+    let place = |name| Place {
+        store: Arc::new(held.clone()),
+        bucket: crate::testing::bucket_name(name),
+    };
+    let finaliser = Finaliser::new(
+        Some(house.ledger()),
+        [(source("minio"), Arc::new(landing.clone()) as Arc<dyn ObjectStore>)].into(),
+        source("inbox"),
+        Isolation {
+            vault: place("vault"),
+            quarantine: place("quarantine"),
+        },
+        RetirePolicy::UntilDone,
+        clock_at(START),
+    );
+    let finals = [done(&event, FinalState::Quarantined, Some(copy.clone()))];
+    held.fail_next(1);
+    assert!(matches!(
+        finaliser.on_final(&finals).await,
+        Err(IngestError::Isolate { .. })
+    ));
+    assert!(landing.head(&at("docs", "bad.exe")).await.is_ok());
+    finaliser.on_final(&finals).await.unwrap();
+    assert!(landing.head(&at("docs", "bad.exe")).await.is_err());
+    assert!(held.head(&at("quarantine", copy.key.as_str())).await.is_ok());
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::finalise::RetirePolicy;
-use crate::testing::{House, Recorder, START, away, normaliser, refusing, sealed, source};
+use crate::testing::{House, Recorder, START, away, isolation, normaliser, refusing, sealed, source};
 
 #[test]
 fn patience_doubles() {
@@ -61,6 +61,7 @@ async fn set() -> Set {
         Some(house.ledger()),
         stores,
         source("inbox"),
+        isolation(&house),
         RetirePolicy::UntilDone,
         house.clock.clone(),
     );

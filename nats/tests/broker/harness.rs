@@ -267,6 +267,7 @@ impl Documents {
                 Arc::new(self.store.clone()) as Arc<dyn cofferdam_seams::ObjectStore>,
             )]),
             vault: place("vault"),
+            quarantine: place("quarantine"),
             results: place("results"),
             outbox: place("outbox"),
         }

@@ -1,6 +1,7 @@
 //! What a command needs to know about objects that went through: a narrow view of the durable store.
 
 use async_trait::async_trait;
+use cofferdam_schemas::query::Decision;
 use cofferdam_schemas::{ObjectId, ObjectRef, SealedCopy, Selector, TenantName, Timestamp, Verdict};
 
 pub use cofferdam_schemas::ObjectState;
@@ -16,6 +17,8 @@ pub struct ObjectRecord {
     pub verdict: Option<Verdict>,
     /// The sealed copy, once there is one.
     pub sealed: Option<SealedCopy>,
+    /// What people decided about it while it was quarantined, oldest first.
+    pub decisions: Vec<Decision>,
 }
 
 /// Looks objects up. Every method is bound to one tenant; an object of another tenant is "not there".
@@ -25,6 +28,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn find(&self, tenant: &TenantName, select: &Selector) -> Result<Option<ObjectRecord>, CatalogError>;
     /// Marks an object deleted, durably. Marking it again succeeds.
     async fn mark_deleted(&self, tenant: &TenantName, object: &ObjectId, at: Timestamp) -> Result<(), CatalogError>;
+    /// Keeps what a person decided about a quarantined object, durably. The same decision again succeeds; a later one of the same kind takes its place.
+    async fn decide(&self, tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Result<(), CatalogError>;
 }
 
 /// The store behind the catalog does not answer.

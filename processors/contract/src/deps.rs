@@ -18,6 +18,8 @@ pub struct Stores {
     pub landing: BTreeMap<SourceName, Arc<dyn ObjectStore>>,
     /// Where sealed objects go.
     pub vault: Place,
+    /// Where the sealed copies of quarantined objects go, out of their tenant's reach.
+    pub quarantine: Place,
     /// Where artefacts go.
     pub results: Place,
     /// Where retrieved copies wait for their short time.

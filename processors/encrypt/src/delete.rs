@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::commands::{Refusal, Stop, answer, check_selector, find, not_ready, read};
 use crate::outbox;
 
-/// Deletes an object: marks it in the catalog first, so that nothing is given out any more whatever happens next, then
+/// Deletes an object that is not quarantined: marks it in the catalog first, so that nothing is given out any more whatever happens next, then
 /// removes the sealed copy, the landing copy if it is still there, and copies in the outbox. Every step may be
 /// repeated.
 pub(crate) struct Delete {
@@ -48,23 +48,37 @@ impl Delete {
         let record = find(&self.catalog, job, &request.select).await?;
         match record.state {
             ObjectState::Open | ObjectState::Dead => return Err(not_ready(&record).into()),
+            ObjectState::Quarantined => {
+                let id = record.object.id;
+                let message = format!(
+                    "object {id} is quarantined: `cofferdam quarantine destroy {id} --reason …` deletes it and keeps the reason"
+                );
+                return Err(Refusal::new(ErrorCode::Quarantined, message).with("object", id).into());
+            }
             // Deleted as well: a repeated command finishes what the first may have left.
-            ObjectState::Done | ObjectState::Quarantined | ObjectState::Superseded | ObjectState::Deleted => {}
+            ObjectState::Done | ObjectState::Released | ObjectState::Superseded | ObjectState::Deleted => {}
         }
+        self.remove(job, &record).await
+    }
+
+    /// Deletes an object in every place. May be repeated.
+    pub(crate) async fn remove(&self, job: &CommandJob, record: &ObjectRecord) -> Result<CommandOutcome, Stop> {
         let object = &record.object;
         self.catalog
             .mark_deleted(&job.command.tenant, &object.id, self.clock.now())
             .await?;
         if let Some(sealed) = &record.sealed {
-            let at = Locator::new(sealed.bucket.clone(), sealed.key.clone());
-            self.stores
-                .vault
-                .store
-                .delete(&at)
-                .await
-                .map_err(|source| ProcessError::Store { place: "vault", source })?;
+            // A quarantined one may be in either place, or on its way between them.
+            for (place, bucket) in [
+                ("vault", &sealed.bucket),
+                ("quarantine", &self.stores.quarantine.bucket),
+            ] {
+                let at = Locator::new(bucket.clone(), sealed.key.clone());
+                let deleted = self.stores.vault.store.delete(&at).await;
+                deleted.map_err(|source| ProcessError::Store { place, source })?;
+            }
         }
-        self.delete_landing(&record)
+        self.delete_landing(record)
             .await
             .map_err(|source| ProcessError::Store {
                 place: "landing",

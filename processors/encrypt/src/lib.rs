@@ -32,6 +32,7 @@ mod opening;
 mod outbox;
 mod processor;
 mod pump;
+mod quarantine;
 mod retrieve;
 mod signing;
 mod sums;

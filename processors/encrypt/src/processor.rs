@@ -19,13 +19,14 @@ use crate::delete::Delete;
 use crate::keys::{KeyError, KeyRing, Opened};
 use crate::opening::{Vault, VaultError, Verified, sealed_key};
 use crate::pump::{PumpError, pump};
+use crate::quarantine::{Destroy, Release};
 use crate::retrieve::Retrieve;
 use crate::signing::Signing;
 use crate::sums::{Gathering, Hashing, Sealing, Sums};
 use crate::sweep::{self, Sweep};
 
 /// The commands this processor answers.
-pub const VERBS: &[&str] = &["delete", "retrieve"];
+pub const VERBS: &[&str] = &["delete", "destroy", "release", "retrieve"];
 
 const ALGORITHM: &str = "Cobblestone-256, MLKEM768-X25519, MLDSA65-Ed25519";
 /// From this size on it is worth a question to the vault whether the work was done already before it is begun.
@@ -38,6 +39,8 @@ pub struct Encrypt {
     signing: Signing,
     retrieve: Arc<Retrieve>,
     delete: Arc<Delete>,
+    release: Arc<Release>,
+    destroy: Arc<Destroy>,
 }
 
 /// Opens the key ring as [`Encrypt::start`] does, making it at the first start: for a program that wants to tell its
@@ -122,7 +125,13 @@ impl Processor for Encrypt {
         let retrieve = Arc::new(Retrieve {
             catalog: catalog.clone(),
             vault: vault.clone(),
+            quarantine: stores.quarantine.clone(),
             outbox,
+            clock: clock.clone(),
+        });
+        let release = Arc::new(Release {
+            catalog: catalog.clone(),
+            stores: stores.clone(),
             clock: clock.clone(),
         });
         let delete = Arc::new(Delete {
@@ -135,7 +144,9 @@ impl Processor for Encrypt {
             clock,
             signing: Signing::new(plan.signatures),
             retrieve,
+            destroy: Arc::new(Destroy { delete: delete.clone() }),
             delete,
+            release,
         })
     }
 
@@ -148,7 +159,12 @@ impl Processor for Encrypt {
     }
 
     fn commands(self: &Arc<Self>) -> Vec<Arc<dyn CommandHandler>> {
-        vec![self.delete.clone(), self.retrieve.clone()]
+        vec![
+            self.delete.clone(),
+            self.destroy.clone(),
+            self.release.clone(),
+            self.retrieve.clone(),
+        ]
     }
 }
 

@@ -28,6 +28,7 @@ const MOST_EXPIRES_S: u32 = 604_800;
 pub(crate) struct Retrieve {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) vault: Vault,
+    pub(crate) quarantine: Place,
     pub(crate) outbox: Place,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -247,10 +248,16 @@ impl Retrieve {
     ) -> Result<(), VaultError> {
         let from = Locator::new(sealed.bucket.clone(), sealed.key.clone());
         let object = &record.object;
-        let head = self
-            .vault
-            .head(&from, &object.tenant, &object.id, wanted.is_whole())
-            .await?;
+        let whole = wanted.is_whole();
+        let (from, head) = match self.vault.head(&from, &object.tenant, &object.id, whole).await {
+            // Released, and not yet brought back.
+            Err(VaultError::Missing) if record.state == ObjectState::Released => {
+                let held = self.quarantine.at(sealed.key.clone());
+                let head = self.vault.head(&held, &object.tenant, &object.id, whole).await?;
+                (held, head)
+            }
+            head => (from, head?),
+        };
         if head.opener.plaintext_len() != wanted.total {
             return Err(VaultError::Damaged("size-in-catalog"));
         }
@@ -321,10 +328,9 @@ fn available(record: &ObjectRecord) -> Result<&SealedCopy, Refusal> {
             format!("object {id} is quarantined and has not been released; `cofferdam status {id}` shows why");
         Refusal::new(ErrorCode::Quarantined, message).with("object", id)
     };
-    if record.verdict == Some(Verdict::Quarantine) {
-        return Err(quarantined());
-    }
     match record.state {
+        ObjectState::Released => {}
+        _ if record.verdict == Some(Verdict::Quarantine) => return Err(quarantined()),
         ObjectState::Done | ObjectState::Superseded => {}
         ObjectState::Quarantined => return Err(quarantined()),
         ObjectState::Open | ObjectState::Dead => return Err(not_ready(record)),

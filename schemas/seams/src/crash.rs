@@ -59,6 +59,8 @@ points! {
     ResultsCommitted = "results-committed",
     /// The final state has its row.
     SinkCommitted = "sink-committed",
+    /// The sealed copy of a quarantined object stands in the quarantine bucket, and nowhere else.
+    Isolated = "isolated",
     /// The landing copy is deleted.
     PlaintextRetired = "plaintext-retired",
     /// The ledger rows of final objects are gone.

@@ -8,8 +8,10 @@ pub mod conformance;
 pub mod crash;
 pub mod memory;
 mod objects;
+mod transfer;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use transfer::transfer;
 pub use objects::{
     ByteStream, Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, Place, PutOptions, Upload, read_all,
 };

@@ -8,9 +8,12 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use crate::command::{Accepted, Command, CommandOutcome, CommandResult, DeleteRequest, RetrieveRequest, Selector};
+use crate::command::{
+    Accepted, Command, CommandOutcome, CommandResult, DeleteRequest, DestroyRequest, ReleaseRequest, RetrieveRequest,
+    Selector,
+};
 use crate::query::{
-    CommandAnswer, CommandQuery, ObjectAnswer, ObjectState, ObjectView, ObjectsAnswer, ObjectsQuery, ResultView,
+    CommandAnswer, CommandQuery, Decision, DecisionKind, ObjectAnswer, ObjectState, ObjectView, ObjectsAnswer, ObjectsQuery, ResultView,
     ResultsAnswer, Step, StepKind,
 };
 use crate::{
@@ -185,6 +188,22 @@ pub(super) fn delete() -> DeleteRequest {
     }
 }
 
+pub(super) fn release() -> ReleaseRequest {
+    ReleaseRequest {
+        id: None,
+        select: selector(),
+        reason: "test file of our own scanner, ticket 4711".to_owned(),
+    }
+}
+
+pub(super) fn destroy() -> DestroyRequest {
+    DestroyRequest {
+        id: None,
+        select: selector(),
+        reason: "malware, confirmed".to_owned(),
+    }
+}
+
 pub(super) fn accepted() -> Accepted {
     Accepted {
         accepted: true,
@@ -255,6 +274,12 @@ fn view() -> ObjectView {
         plan: plan(),
         finished_at: Some(at(1)),
         deleted_at: None,
+        decisions: vec![Decision {
+            at: at(90),
+            kind: DecisionKind::Release,
+            command: id("my-request-2"),
+            reason: release().reason,
+        }],
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
     }
 }
@@ -286,6 +311,7 @@ pub(super) fn object_answer() -> ObjectAnswer {
         findings: None,
         state: None,
         error: None,
+        reason: None,
     };
     let finished = Step {
         processor: Some(id("validate")),

@@ -78,6 +78,8 @@ pub fn wire_types() -> Vec<WireType> {
         WireType::of::<done::Done>("done", &examples::done()),
         WireType::of::<command::RetrieveRequest>("retrieve-request", &examples::retrieve()),
         WireType::of::<command::DeleteRequest>("delete-request", &examples::delete()),
+        WireType::of::<command::ReleaseRequest>("release-request", &examples::release()),
+        WireType::of::<command::DestroyRequest>("destroy-request", &examples::destroy()),
         WireType::of::<command::Accepted>("accepted", &examples::accepted()),
         WireType::of::<command::Command>("command", &examples::command()),
         WireType::of::<command::CommandResult>("command-result", &examples::command_result()),

@@ -210,6 +210,45 @@ pub async fn deleted_stays_deleted(store: &dyn Store) {
     assert!(store.is_final(&doc.tenant, &doc.id).await.unwrap());
 }
 
+/// A release counts for what is quarantined only, and deletion is still the last word.
+pub async fn released_when_quarantined(store: &dyn Store) {
+    let decision = |kind, n: i64| Decision {
+        at: at(n),
+        kind,
+        command: cofferdam_schemas::CommandId::new(format!("c{n}")).unwrap(),
+        reason: format!("because {n}"),
+    };
+    let doc = object(&tenant(), "inbox", "held", 0);
+    let (tenant, id) = (&doc.tenant, &doc.id);
+    let release = decision(DecisionKind::Release, 100);
+    // Before its final state is known: it does not make one.
+    store.decide(tenant, id, &release).await.unwrap();
+    store.put_events(&[stamped(event(&doc), 1)]).await.unwrap();
+    assert_eq!(state(store, &doc).await, ObjectState::Open);
+    let mut last = done(&doc);
+    (last.state, last.verdict) = (FinalState::Quarantined, Verdict::Quarantine);
+    store.put_final(&[stamped(last.clone(), 10)]).await.unwrap();
+    let row = store.object(tenant, id).await.unwrap().unwrap();
+    assert_eq!((row.state, row.verdict), (ObjectState::Released, Some(Verdict::Quarantine)));
+    // Delivered again, and decided again: the later one of a kind stands.
+    let again = decision(DecisionKind::Release, 200);
+    store.decide(tenant, id, &again).await.unwrap();
+    store.decide(tenant, id, &release).await.unwrap();
+    store.put_final(&[stamped(last, 300)]).await.unwrap();
+    let destroy = decision(DecisionKind::Destroy, 400);
+    store.decide(tenant, id, &destroy).await.unwrap();
+    store.mark_deleted(tenant, id, at(400)).await.unwrap();
+    let row = store.object(tenant, id).await.unwrap().unwrap();
+    assert_eq!((row.state, row.decisions), (ObjectState::Deleted, vec![again, destroy]));
+    // What is not quarantined is what it is.
+    let plain = object(&doc.tenant, "inbox", "plain", 0);
+    store.put_final(&[stamped(done(&plain), 10)]).await.unwrap();
+    store.decide(tenant, &plain.id, &release).await.unwrap();
+    assert_eq!(state(store, &plain).await, ObjectState::Done);
+    let other = cofferdam_schemas::TenantName::new("somebody-else").unwrap();
+    assert!(store.object(&other, id).await.unwrap().is_none());
+}
+
 /// The consumer of events may be behind the consumer of final states.
 pub async fn final_alone_makes_the_object_known(store: &dyn Store) {
     let doc = object(&tenant(), "inbox", "ahead", 0);

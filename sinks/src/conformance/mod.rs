@@ -22,6 +22,7 @@ macro_rules! store_conformance {
             dead_of_an_optional_processor,
             final_wins_over_late_results,
             deleted_stays_deleted,
+            released_when_quarantined,
             final_alone_makes_the_object_known,
             removal_alone_is_no_object,
             superseded_and_quarantined,

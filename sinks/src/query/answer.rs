@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cofferdam_nats::subject::Query;
 use cofferdam_schemas::query::{
-    CommandQuery, ObjectAnswer, ObjectView, ObjectsAnswer, ObjectsQuery, ResultsAnswer, Step, StepKind,
+    CommandQuery, DecisionKind, ObjectAnswer, ObjectView, ObjectsAnswer, ObjectsQuery, ResultsAnswer, Step, StepKind,
 };
 use cofferdam_schemas::{ErrorCode, RequestId, Selector, TenantName, Verb, WireError};
 use cofferdam_seams::Clock;
@@ -190,6 +190,7 @@ impl Answerer {
             findings: None,
             state: None,
             error: None,
+            reason: None,
         };
         let mut steps = Vec::new();
         for event in self.store.events_of(tenant, &row.object.id).await? {
@@ -223,8 +224,18 @@ impl Answerer {
                 ..step(at, StepKind::Final)
             });
         }
+        let decided = |kind| row.decisions.iter().find(move |decision| decision.kind == kind);
+        if let Some(release) = decided(DecisionKind::Release) {
+            steps.push(Step {
+                reason: Some(release.reason.clone()),
+                ..step(release.at, StepKind::Released)
+            });
+        }
         if let Some(at) = row.deleted_at {
-            steps.push(step(at, StepKind::Deleted));
+            steps.push(Step {
+                reason: decided(DecisionKind::Destroy).map(|destroy| destroy.reason.clone()),
+                ..step(at, StepKind::Deleted)
+            });
         }
         // Clocks of different machines: what happens in one order is shown in it where times are equal.
         steps.sort_by_key(|step| (step.at, step.kind as u8));

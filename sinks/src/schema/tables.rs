@@ -14,10 +14,16 @@ pub struct Migration {
 }
 
 /// Every file, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    cql: include_str!("../../../schemas/db/001_tables.cql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        cql: include_str!("../../../schemas/db/001_tables.cql"),
+    },
+    Migration {
+        version: 2,
+        cql: include_str!("../../../schemas/db/002_decisions.cql"),
+    },
+];
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
@@ -61,6 +67,8 @@ tables! {
     Commands = "commands",
     /// Failures nobody has overcome.
     DeadLetters = "dead_letters",
+    /// Decisions about quarantined versions.
+    ObjectDecisions = "object_decisions",
 }
 
 /// A table's description.

@@ -1,5 +1,5 @@
 -- For people with sqlite3. Ids and times as text, the state merged as the program merges it:
--- deleted, else final, else dead (a required processor gave up and nothing has overcome it), else open.
+-- deleted, else released if it was quarantined and is, else final, else dead (a required processor gave up and nothing has overcome it), else open.
 DROP VIEW IF EXISTS results;
 DROP VIEW IF EXISTS documents;
 
@@ -14,6 +14,7 @@ SELECT
   o.size AS size,
   CASE
     WHEN d.object_id IS NOT NULL THEN 'deleted'
+    WHEN f.state = 'quarantined' AND rel.object_id IS NOT NULL THEN 'released'
     WHEN f.object_id IS NOT NULL THEN f.state
     WHEN EXISTS (
       SELECT 1 FROM results_by_doc r
@@ -41,10 +42,13 @@ SELECT
    WHERE e.tenant = o.tenant AND e.object_id = o.object_id) / 1000000.0, 'unixepoch') AS accepted_at,
   strftime('%Y-%m-%dT%H:%M:%fZ', f.finished_at / 1000.0, 'unixepoch') AS finished_at,
   strftime('%Y-%m-%dT%H:%M:%fZ', d.deleted_at / 1000.0, 'unixepoch') AS deleted_at,
+  coalesce(des.reason, rel.reason) AS reason,
   o.trace_id AS trace_id
 FROM objects o
 LEFT JOIN object_finals f ON f.tenant = o.tenant AND f.object_id = o.object_id
 LEFT JOIN object_deletions d ON d.tenant = o.tenant AND d.object_id = o.object_id
+LEFT JOIN object_decisions rel ON rel.tenant = o.tenant AND rel.object_id = o.object_id AND rel.kind = 'release'
+LEFT JOIN object_decisions des ON des.tenant = o.tenant AND des.object_id = o.object_id AND des.kind = 'destroy'
 ORDER BY o.last_modified DESC;
 
 CREATE VIEW results AS

@@ -1,5 +1,6 @@
 //! Messages as rows. Pure, and deterministic: a redelivered message gives the same bytes (no "now", no attempt number).
 
+use cofferdam_schemas::query::Decision;
 use cofferdam_schemas::{
     CommandResult, Done, EventId, Finding, ObjectEvent, ObjectId, ObjectRef, Outcome, Plan, ResultEvent, TenantName,
     Timestamp, Verb, WireError,
@@ -241,6 +242,21 @@ pub(super) fn deletion(tenant: &TenantName, object: &ObjectId, at: Timestamp) ->
     Mutation {
         change: Change::Put(record),
         written_at: at.unix_millis().saturating_mul(1000),
+    }
+}
+
+/// What was decided about a quarantined version, under its own time.
+pub(super) fn decision(tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Mutation {
+    let record = Record::new(TableId::ObjectDecisions)
+        .with("tenant", tenant.as_str())
+        .with("object_id", *object)
+        .with("kind", decision.kind.as_str())
+        .with("decided_at", decision.at)
+        .with("command_id", decision.command.as_str())
+        .with("reason", decision.reason.as_str());
+    Mutation {
+        change: Change::Put(record),
+        written_at: decision.at.unix_millis().saturating_mul(1000),
     }
 }
 

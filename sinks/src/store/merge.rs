@@ -1,6 +1,6 @@
 //! The state of an object, from the rows of its tables. Pure.
 
-use cofferdam_schemas::query::{CommandAnswer, ResultView};
+use cofferdam_schemas::query::{CommandAnswer, Decision, DecisionKind, ResultView};
 use cofferdam_schemas::{FinalState, ObjectRef, ObjectState, Outcome, Plan, TenantName, Verb};
 
 use super::engine::{Record, Select, Value};
@@ -11,13 +11,19 @@ use crate::schema::TableId;
 /// How many results of one version are read: a handful of processors, two rows each.
 const MANY_RESULTS: usize = 256;
 
+/// How many decisions of one version are read: one a kind.
+const MANY_DECISIONS: usize = 16;
+/// How many reads make a version.
+pub(super) const SELECTS: usize = 5;
+
 /// The reads whose answers [`merge`] takes, in its order.
-pub(super) fn selects(partition: &[Value]) -> [Select; 4] {
+pub(super) fn selects(partition: &[Value]) -> [Select; SELECTS] {
     [
         Select::new(TableId::Objects, partition.to_vec(), 1),
         Select::new(TableId::ObjectFinals, partition.to_vec(), 1),
         Select::new(TableId::ObjectDeletions, partition.to_vec(), 1),
         Select::new(TableId::ResultsByDoc, partition.to_vec(), MANY_RESULTS),
+        Select::new(TableId::ObjectDecisions, partition.to_vec(), MANY_DECISIONS),
     ]
 }
 
@@ -86,7 +92,7 @@ fn object(tenant: &TenantName, row: &Record) -> Result<ObjectRef, StoreError> {
 
 /// One version from the answers to [`selects`]; `None` if it is not known.
 pub(super) fn merge(tenant: &TenantName, answers: &[Vec<Record>]) -> Result<Option<ObjectRow>, StoreError> {
-    let [objects, finals, deletions, result_rows] = answers else {
+    let [objects, finals, deletions, result_rows, decision_rows] = answers else {
         return Ok(None);
     };
     let Some(row) = objects.first() else { return Ok(None) };
@@ -94,8 +100,12 @@ pub(super) fn merge(tenant: &TenantName, answers: &[Vec<Record>]) -> Result<Opti
     let plan: Plan = row.json("plan")?;
     let results = results(result_rows)?;
     let gave_up = |result: &ResultView| result.outcome == Outcome::Dead && plan.required.contains(&result.processor);
+    let mut decisions = decision_rows.iter().map(decision).collect::<Result<Vec<_>, _>>()?;
+    decisions.sort_by_key(|decision| decision.at);
+    let released = decisions.iter().any(|decision| decision.kind == DecisionKind::Release);
     let state = match (deletion, last.map(final_state).transpose()?) {
         (Some(_), _) => ObjectState::Deleted,
+        (None, Some(ObjectState::Quarantined)) if released => ObjectState::Released,
         (None, Some(state)) => state,
         (None, None) if counting(&results).any(gave_up) => ObjectState::Dead,
         (None, None) => ObjectState::Open,
@@ -115,8 +125,18 @@ pub(super) fn merge(tenant: &TenantName, answers: &[Vec<Record>]) -> Result<Opti
         detected_type: detected.map(str::to_owned),
         finished_at: last.map(|last| last.time("finished_at")).transpose()?,
         deleted_at: deletion.map(|deletion| deletion.time("deleted_at")).transpose()?,
+        decisions,
         trace_id: row.maybe_text("trace_id")?.map(str::to_owned),
     }))
+}
+
+fn decision(row: &Record) -> Result<Decision, StoreError> {
+    Ok(Decision {
+        at: row.time("decided_at")?,
+        kind: row.word("kind")?,
+        command: row.parsed("command_id")?,
+        reason: row.text("reason")?.to_owned(),
+    })
 }
 
 /// The state in a row of final states.

@@ -70,6 +70,8 @@ pub trait Store: Send + Sync + 'static {
     async fn put_final(&self, done: &[Stamped<Done>]) -> Result<(), StoreError>;
     /// Marks an object deleted. Marking it again succeeds and changes nothing.
     async fn mark_deleted(&self, tenant: &TenantName, object: &ObjectId, at: Timestamp) -> Result<(), StoreError>;
+    /// Keeps what a person decided about a quarantined object; a later decision of the same kind takes its place.
+    async fn decide(&self, tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Result<(), StoreError>;
 
     /// One version.
     async fn object(&self, tenant: &TenantName, object: &ObjectId) -> Result<Option<ObjectRow>, StoreError>;

@@ -1,7 +1,7 @@
 //! What reads give back.
 
 use cofferdam_processor::ObjectRecord;
-use cofferdam_schemas::query::ObjectView;
+use cofferdam_schemas::query::{Decision, ObjectView};
 use cofferdam_schemas::{BucketName, EventId, ObjectRef, ObjectState, Plan, SealedCopy, Timestamp, Verb, Verdict};
 
 use super::cursor::Cursor;
@@ -27,6 +27,8 @@ pub struct ObjectRow {
     pub finished_at: Option<Timestamp>,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// What was decided about it while it was quarantined, oldest first.
+    pub decisions: Vec<Decision>,
     /// Its trace.
     pub trace_id: Option<String>,
 }
@@ -48,6 +50,7 @@ impl From<ObjectRow> for ObjectRecord {
             state: row.state,
             verdict: row.verdict,
             sealed: row.sealed,
+            decisions: row.decisions,
         }
     }
 }
@@ -72,6 +75,7 @@ impl From<ObjectRow> for ObjectView {
             plan: row.plan,
             finished_at: row.finished_at,
             deleted_at: row.deleted_at,
+            decisions: row.decisions,
             trace_id: row.trace_id,
         }
     }

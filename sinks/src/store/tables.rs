@@ -1,7 +1,7 @@
 //! The domain's verbs over rows: the same for every backend.
 
 use async_trait::async_trait;
-use cofferdam_schemas::query::{CommandAnswer, ResultView};
+use cofferdam_schemas::query::{CommandAnswer, Decision, ResultView};
 use cofferdam_schemas::{
     BucketName, CommandId, CommandResult, Done, ObjectEvent, ObjectId, ObjectKey, ObjectState, ResultEvent, TenantName,
     Timestamp,
@@ -57,7 +57,7 @@ impl<E: Engine> TableStore<E> {
             .collect();
         let answers = self.engine.read(selects).await?;
         answers
-            .chunks(4)
+            .chunks(merge::SELECTS)
             .filter_map(|answers| merge::merge(tenant, answers).transpose())
             .collect()
     }
@@ -152,6 +152,10 @@ impl<E: Engine> Store for TableStore<E> {
             return Ok(());
         }
         self.write(vec![encode::deletion(tenant, object, at)]).await
+    }
+
+    async fn decide(&self, tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Result<(), StoreError> {
+        self.write(vec![encode::decision(tenant, object, decision)]).await
     }
 
     async fn object(&self, tenant: &TenantName, object: &ObjectId) -> Result<Option<ObjectRow>, StoreError> {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Checker, Report, Row, Rows, Violations};
-use crate::history::{Dropped, hex};
+use crate::clients::s3_client;
+use crate::history::{Dropped, hex, is_dangerous};
 
 /// How the ids of the checker's own commands begin.
 pub(super) const OWN: &str = "checker-";
@@ -37,23 +38,46 @@ pub(super) fn without_times(value: &Value) -> Value {
     value
 }
 
+async fn keys(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Result<BTreeMap<String, u64>> {
+    let list = s3.list_objects_v2().bucket(bucket).prefix(prefix);
+    let mut pages = list.into_paginator().send();
+    let mut keys = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        for object in page?.contents() {
+            let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
+            keys.insert(object.key().unwrap_or_default().to_owned(), size);
+        }
+    }
+    Ok(keys)
+}
+
 impl Checker<'_> {
     /// The keys of a bucket, with sizes.
     pub(super) async fn keys(&self, bucket: &str, prefix: &str) -> anyhow::Result<BTreeMap<String, u64>> {
-        let list = self.tenant.s3.list_objects_v2().bucket(bucket).prefix(prefix);
-        let mut pages = list.into_paginator().send();
-        let mut keys = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            for object in page?.contents() {
-                let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
-                keys.insert(object.key().unwrap_or_default().to_owned(), size);
-            }
-        }
-        Ok(keys)
+        keys(&self.tenant.s3, bucket, prefix).await
+    }
+
+    /// What is in quarantine, seen with the operator's key; the tenant's must not see it.
+    async fn held(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let run = &self.instance.run;
+        let bucket = &run.buckets.quarantine;
+        ensure!(
+            self.keys(bucket, &format!("{}/", run.nats.tenant.name)).await.is_err(),
+            "I6: the tenant sees the quarantine"
+        );
+        let pairs: Value = serde_json::from_slice(&std::fs::read(self.instance.data().join("s3.json"))?)?;
+        let text = |name: &str| pairs["operator"][name].as_str().unwrap_or_default();
+        let operator = s3_client(
+            &run.s3.endpoint,
+            &run.s3.region,
+            text("access_key_id"),
+            text("secret_access_key"),
+        );
+        keys(&operator, bucket, "").await
     }
 
     /// I4: for each document that is not in the landing bucket any more there is a sealed copy in the vault, of the same plaintext, and (every n-th) it opens. In the
-    /// vault there is nothing else.
+    /// vault there is nothing else. What is dangerous is quarantined, nothing else is, and its sealed copy is not in the vault but where the tenant does not reach it.
     pub(super) async fn proven(
         &self,
         rows: &Rows,
@@ -66,9 +90,15 @@ impl Checker<'_> {
         let mut vault = self
             .keys(&run.buckets.vault, &format!("{}/", run.nats.tenant.name))
             .await?;
+        let mut held = self.held().await?;
         for row in &rows.documents {
             let Some(drop) = of.get(&row.object) else { continue };
-            let sealed = row.sealed_key.as_ref().and_then(|key| vault.remove(key));
+            let quarantined = row.state == "quarantined";
+            if quarantined != is_dangerous(&drop.key) {
+                found.add("I1", format!("{} is {} with verdict {:?}", row.key, row.state, row.verdict));
+            }
+            let place = if quarantined { &mut held } else { &mut vault };
+            let sealed = row.sealed_key.as_ref().and_then(|key| place.remove(key));
             if self.expect.retired && landing.contains_key(&row.key) {
                 found.add("I4", format!("landing copy of {} is still there", row.key));
             }
@@ -94,7 +124,10 @@ impl Checker<'_> {
         }
         // The key of a version that is not final yet would be here as well.
         for key in vault.keys() {
-            found.add("I4", format!("{key} in the vault belongs to no document"));
+            found.add("I4", format!("{key} in the vault belongs to no document, or to a quarantined one"));
+        }
+        for key in held.keys() {
+            found.add("I4", format!("{key} in quarantine belongs to no quarantined document"));
         }
         let sample: Vec<(&Row, &Dropped)> = rows
             .documents

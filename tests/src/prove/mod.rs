@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 
 use crate::checker::{Checker, Expect, Report};
 use crate::clients::Tenant;
-use crate::history::{History, Random};
+use crate::history::{DANGEROUS, History, Random, is_dangerous};
 use nemesis::Nemesis;
 
 /// What an epoch is made of.
@@ -199,7 +199,11 @@ pub async fn epoch(home: &Path, epoch: &Epoch) -> anyhow::Result<Done> {
             } else {
                 n
             };
-            (format!("prove/{n:06}"), size(&mut random))
+            // One key in fifty is of malware, whose size has room for it.
+            let dangerous = n.is_multiple_of(50);
+            let end = if dangerous { DANGEROUS } else { "" };
+            let least = if dangerous { 1024 } else { 0 };
+            (format!("prove/{n:06}{end}"), size(&mut random).max(least))
         })
         .collect();
     let mut nemesis = Nemesis::start(home, random.clone()).await?;
@@ -218,7 +222,7 @@ pub async fn epoch(home: &Path, epoch: &Epoch) -> anyhow::Result<Done> {
                         if !history.put(&tenant, key, *size).await {
                             // As a client does that was refused: a short rest. Whether it is tried again is up to chance; the checker knows both.
                             tokio::time::sleep(Duration::from_millis(200)).await;
-                        } else if client == 0 {
+                        } else if client == 0 && !is_dangerous(key) {
                             history.retrieve(&tenant, key).await;
                         }
                     }

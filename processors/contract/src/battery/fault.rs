@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cofferdam_schemas::query::{Decision, DecisionKind};
 use cofferdam_schemas::{BucketName, ObjectId, Selector, TenantName, Timestamp};
 use cofferdam_seams::{
     Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, PutOptions, Upload, memory::MemoryStore,
@@ -214,6 +215,22 @@ impl Catalog for MemoryCatalog {
             .filter(|row| row.object.tenant == *tenant && row.object.id == *object)
         {
             row.state = ObjectState::Deleted;
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, tenant: &TenantName, object: &ObjectId, decision: &Decision) -> Result<(), CatalogError> {
+        self.step().await?;
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows
+            .iter_mut()
+            .filter(|row| row.object.tenant == *tenant && row.object.id == *object)
+        {
+            row.decisions.retain(|known| known.kind != decision.kind);
+            row.decisions.push(decision.clone());
+            if decision.kind == DecisionKind::Release && row.state == ObjectState::Quarantined {
+                row.state = ObjectState::Released;
+            }
         }
         Ok(())
     }

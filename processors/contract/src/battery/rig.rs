@@ -87,6 +87,7 @@ impl Rig {
             stores: Stores {
                 landing: BTreeMap::from([(SourceName::new(SOURCE).expect("source name"), faulty(&landing))]),
                 vault: place("vault"),
+                quarantine: place("quarantine"),
                 results: place("results"),
                 outbox: place("outbox"),
             },
@@ -178,10 +179,10 @@ impl Rig {
         self.plan.steps()
     }
 
-    /// SHA-256 of every object in vault, results and outbox, by bucket and key.
+    /// SHA-256 of every object in vault, quarantine, results and outbox, by bucket and key.
     pub async fn effects(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
-        for bucket in ["vault", "results", "outbox"] {
+        for bucket in ["vault", "quarantine", "results", "outbox"] {
             self.hash_bucket(&self.kept, bucket, &mut all).await;
         }
         all

@@ -63,7 +63,7 @@ async fn final_states_only() {
         (ObjectState::Open, false),
         (ObjectState::Dead, false),
         (ObjectState::Done, true),
-        (ObjectState::Quarantined, true),
+        (ObjectState::Released, true),
         (ObjectState::Superseded, true),
     ] {
         let record = bench.finished(state.as_str(), text(10), state).await;

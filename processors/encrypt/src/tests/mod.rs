@@ -1,6 +1,7 @@
 //! The processor and its commands, over stores, a catalog and a clock in memory.
 
 mod deleting;
+mod quarantining;
 mod retrieving;
 mod sealing;
 mod starting;
@@ -82,6 +83,7 @@ impl Bench {
             state,
             verdict,
             sealed: conclusion.sealed,
+            decisions: Vec::new(),
         };
         self.rig.record(record.clone());
         record

@@ -175,6 +175,7 @@ impl Bench {
         Retrieve {
             catalog,
             vault,
+            quarantine: self.rig.deps.stores.quarantine.clone(),
             outbox: self.outbox().clone(),
             clock,
         }
