@@ -25,7 +25,8 @@ pub async fn run(global: &Global, args: &Scan) -> Result<Exit, Failure> {
         None => None,
         Some(path) => Some(std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?),
     };
-    let files = tokio::task::spawn_blocking(move || Files::new(plan, key)).await?;
+    let schemas = args.schema.clone();
+    let files = tokio::task::spawn_blocking(move || Files::new(plan, key)?.conforming(&schemas)).await?;
     let files = Arc::new(files.map_err(|error| Failure::new(Exit::Config, error))?);
     let mut unreadable = 0;
     let mut paths = Vec::new();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use cofferdam_inside::inside::{Kind, Limits};
 use cofferdam_inside::sandbox::{Failure, Pool, Settings, Spool, worker_main};
+use cofferdam_scan::structure::schema::{RawTable, Selected};
 use cofferdam_schemas::{Finding, Severity};
 
 use crate::look::{Engines, Outcome, Packs, Request, answer};
@@ -92,6 +93,7 @@ impl Children {
         kind: Kind,
         most: usize,
         hash_key: Option<&[u8]>,
+        schemas: &Selected,
         document: &File,
     ) -> Result<Outcome, ChildError> {
         let request = Request {
@@ -100,6 +102,7 @@ impl Children {
             limits: self.limits.clone(),
             most,
             hash_key: hash_key.map(hex::encode),
+            table: schemas.table.as_ref().map(|contract| RawTable::clone(&contract.raw)),
         };
         #[cfg(test)]
         if let Ok(document) = document.try_clone() {

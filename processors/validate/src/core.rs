@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use cofferdam_processor::Conclusion;
+use cofferdam_scan::phi::categories;
+use cofferdam_scan::structure::schema::Selected;
 use cofferdam_schemas::{Finding, Severity};
 use serde_json::Value;
 
 use crate::config::Policy;
 use crate::kind::{Claim, Detected, PAGE};
 use crate::look::{Engines, Gather, Look, Outcome};
+use crate::rulebook::Rulebook;
 use crate::scan::{Claims, End, Integrity, Scanner, SignatureScanner, finding};
 
 /// One document on its way past the scanners.
@@ -52,6 +55,8 @@ pub struct About<'a> {
     pub size: u64,
     /// What keys the hashes of values found.
     pub hash_key: Option<Vec<u8>>,
+    /// What it has to conform to.
+    pub schemas: &'a Selected,
 }
 
 impl Inspection {
@@ -64,7 +69,8 @@ impl Inspection {
         Self {
             head: BytesMut::new(),
             scanners,
-            look: Look::new(engines.clone(), about.name, None, about.claims, about.size),
+            look: Look::new(engines.clone(), about.name, None, about.claims, about.size)
+                .conforming(about.schemas.clone()),
             gather: Gather::new(policy.max_findings, about.hash_key),
             seen: 0,
             limit: policy.max_bytes,
@@ -148,10 +154,18 @@ pub struct Evidence {
     pub claims: Vec<Claim>,
     /// The declared type, as it was declared.
     pub declared: Option<String>,
+    /// What it has to conform to.
+    pub schemas: Selected,
 }
 
 /// Findings, verdict and details.
-pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Conclusion {
+pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
+    let Rulebook {
+        policy,
+        engines,
+        versions,
+        ..
+    } = rules;
     let Evidence {
         inspected,
         inside,
@@ -160,6 +174,7 @@ pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Concl
         reads_exhausted,
         claims,
         declared,
+        schemas,
     } = evidence;
     let Inspected {
         seen,
@@ -202,6 +217,9 @@ pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Concl
         gather.limit("directory_bytes", bytes);
         gather.not_checked("container-directory");
     }
+    if schemas.deny_others && !["JSON Schema", "table contract"].iter().any(|what| gather.looked_at(what)) {
+        gather.add(other_kind(&schemas));
+    }
     gather.fact("detected_type", detected.name);
     gather.fact("media_type", detected.media_type);
     if let Some(encoding) = detected.encoding {
@@ -226,6 +244,7 @@ pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Concl
         facts: mut details,
     } = outcome;
     findings.retain(|finding| engines.reports(&finding.rule));
+    engines.hide_in_names(&mut findings);
     lower_alone(&mut findings);
     let incomplete = !limits.is_empty();
     let verdict = policy.verdict(&findings, incomplete);
@@ -241,9 +260,14 @@ pub fn conclude(policy: &Policy, engines: &Engines, evidence: Evidence) -> Concl
         details.insert("findings_not_listed".to_owned(), unlisted.into());
     }
     details.insert("risk".to_owned(), risk(&findings).into());
+    if checked.contains("phi") {
+        details.insert("hipaa".to_owned(), safe_harbor(&findings));
+    }
     details.insert("checked".to_owned(), checked.into_iter().collect());
     details.insert("not_checked".to_owned(), not_checked.into_iter().collect());
-    details.insert("versions".to_owned(), serde_json::json!(engines.versions()));
+    let mut versions = versions.clone();
+    versions.extend(schemas.version.map(|version| ("schema".to_owned(), version)));
+    details.insert("versions".to_owned(), serde_json::json!(versions));
     if !scores.is_empty() {
         details.insert("scores".to_owned(), serde_json::json!(scores));
     }
@@ -295,6 +319,39 @@ pub fn risk(findings: &[Finding]) -> u8 {
     }
     let safe: f64 = best.values().map(|value| 1.0 - value).product();
     ((1.0 - safe) * 100.0).round() as u8
+}
+
+/// What is said of each category of 45 CFR 164.514(b)(2)(i), by its letter: how often it was found, that it was not, or that a text does not show it.
+fn safe_harbor(findings: &[Finding]) -> Value {
+    let counted = findings
+        .iter()
+        .map(|finding| (finding.rule.as_str(), finding.count.unwrap_or(1)));
+    let line = |(category, state): (categories::Category, categories::State)| {
+        let state = match state {
+            categories::State::Found(count) => Value::from(count),
+            categories::State::NotFound => "not found".into(),
+            categories::State::NotCheckable => "not checkable".into(),
+        };
+        (category.letter.to_string(), state)
+    };
+    categories::report(counted).map(line).into_iter().collect()
+}
+
+/// A schema applies, and the document is of a kind it says nothing about.
+fn other_kind(schemas: &Selected) -> Finding {
+    let wanted = match (&schemas.document, &schemas.table) {
+        (Some(_), None) => "JSON or JSON lines",
+        (None, Some(_)) => "a table",
+        _ => "JSON or a table",
+    };
+    let mut finding = finding(
+        "schema/kind",
+        Severity::Medium,
+        1.0,
+        format!("documents here have to be {wanted}, and this one is not, or is none that can be read"),
+    );
+    finding.remediation = Some("send it in the agreed form, or to another place".to_owned());
+    finding
 }
 
 /// Macros are to be expected in a document that says it has some, and suspicious in one that does not.

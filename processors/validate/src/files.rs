@@ -4,17 +4,17 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use cofferdam_inside::inside::Limits;
 use cofferdam_processor::Conclusion;
+use cofferdam_scan::structure::schema::Selected;
 
-use crate::child::{ChildError, Children, inside_of};
+use crate::child::{ChildError, inside_of};
 use crate::config::{Plan, Policy};
 use crate::core::{About, Evidence, Inspected, Inspection, conclude};
 use crate::kind::{Claim, Detected, Finder, PAGE, Pages, Step, detect};
 use crate::look::{EngineError, Engines};
+use crate::rulebook::{Rulebook, Rulebooks};
 use crate::scan::{Claims, End};
 
 /// Bytes read at a time.
@@ -22,9 +22,7 @@ const CHUNK: usize = 256 * 1024;
 
 /// Scans files.
 pub struct Files {
-    policy: Policy,
-    engines: Arc<Engines>,
-    children: Children,
+    rulebooks: Rulebooks,
     hash_key: Option<Vec<u8>>,
 }
 
@@ -51,28 +49,35 @@ impl Files {
     /// # Errors
     /// When a pack is refused; the error names it and the line or rule.
     pub fn new(plan: Plan, hash_key: Option<Vec<u8>>) -> Result<Self, EngineError> {
-        let Plan { packs, policy } = plan;
-        let engines = Arc::new(Engines::load(&packs)?);
-        let children = Children::new(&packs, Limits::default()).map_err(|source| EngineError::Read {
-            path: PathBuf::from("/proc/self/exe"),
-            source,
-        })?;
         Ok(Self {
-            policy,
-            engines,
-            children,
+            rulebooks: Rulebooks::load(plan)?,
             hash_key,
         })
     }
 
+    /// With a JSON Schema (`.json`) or a table contract (`.toml`) for all documents of its kind.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not valid.
+    pub fn conforming(mut self, schemas: &[PathBuf]) -> Result<Self, EngineError> {
+        if !schemas.is_empty() {
+            self.rulebooks.replace_schemas(schemas)?;
+        }
+        Ok(self)
+    }
+
+    fn rules(&self) -> &Rulebook {
+        self.rulebooks.of(None)
+    }
+
     /// The engines.
     pub fn engines(&self) -> &Engines {
-        &self.engines
+        &self.rules().engines
     }
 
     /// The policy.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.rules().policy
     }
 
     /// Scans one file. `name` is what rules see of its path.
@@ -89,14 +94,16 @@ impl Files {
         let claims: Vec<Claim> = Claim::of_name(name).into_iter().collect();
         let mut sums = Claims::default();
         sums.add(size, &cofferdam_schemas::Checksums::default());
+        let (rules, schemas) = (self.rules(), self.rulebooks.schemas(None, name));
         let about = About {
             name,
             claims: claims.clone(),
             sums: &sums,
             size,
             hash_key: self.hash_key.clone(),
+            schemas: &schemas,
         };
-        let inspection = Inspection::new(&self.policy, &self.engines, about);
+        let inspection = Inspection::new(&rules.policy, &rules.engines, about);
         let mut reader = file.try_clone().map_err(failed)?;
         let inspected = tokio::task::spawn_blocking(move || stream(inspection, &mut reader))
             .await
@@ -110,15 +117,14 @@ impl Files {
             && let Some(kind) = inside_of(&detected.name, &inspected.head)
         {
             let key = self.hash_key.as_deref();
-            let look = self
+            let look = rules
                 .children
-                .look(name, kind, self.policy.max_findings, key, &file)
+                .look(name, kind, rules.policy.max_findings, key, &schemas, &file)
                 .await?;
             inside = Some(look);
         }
         Ok(conclude(
-            &self.policy,
-            &self.engines,
+            rules,
             Evidence {
                 inspected,
                 inside,
@@ -127,6 +133,7 @@ impl Files {
                 reads_exhausted,
                 claims,
                 declared: None,
+                schemas,
             },
         ))
     }
@@ -135,22 +142,23 @@ impl Files {
     pub fn scan_text(&self, text: &str, name: &str) -> Conclusion {
         let mut sums = Claims::default();
         sums.add(text.len() as u64, &cofferdam_schemas::Checksums::default());
+        let (rules, schemas) = (self.rules(), Selected::default());
         let about = About {
             name,
             claims: Vec::new(),
             sums: &sums,
             size: text.len() as u64,
             hash_key: self.hash_key.clone(),
+            schemas: &schemas,
         };
-        let mut inspection = Inspection::new(&self.policy, &self.engines, about);
+        let mut inspection = Inspection::new(&rules.policy, &rules.engines, about);
         inspection.feed(text.as_bytes());
         let inspected = inspection.finish();
         let mut pages = Pages::new(inspected.seen, inspected.head.clone());
         pages.close();
         let detected = detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown());
         conclude(
-            &self.policy,
-            &self.engines,
+            rules,
             Evidence {
                 inspected,
                 inside: None,
@@ -159,6 +167,7 @@ impl Files {
                 reads_exhausted: None,
                 claims: Vec::new(),
                 declared: None,
+                schemas,
             },
         )
     }

@@ -14,6 +14,7 @@ mod child;
 mod config;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod core;
+mod cache;
 mod error;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod kind;
@@ -27,12 +28,13 @@ mod tests;
 
 mod files;
 mod processor;
+mod rulebook;
 
 pub use crate::core::risk;
 pub use child::{ChildError, Children, child_main};
 pub use cofferdam_scan::hit::Hit;
 pub use cofferdam_scan::injection::poison::{Batch, Limits as BatchLimits};
-pub use config::{CategoryConfig, Config, Plan, Policy, Threshold};
+pub use config::{CategoryConfig, Config, Plan, Policy, TenantConfig, Threshold};
 pub use error::ValidateError;
 pub use files::{FileError, Files};
 pub use kind::PAGES;

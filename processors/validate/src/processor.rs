@@ -1,36 +1,42 @@
 //! The processor: a document from its store through the scanners.
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cofferdam_inside::inside::Limits;
 use cofferdam_processor::{Conclusion, ConfigErrors, Deps, Document, Job, ProcessError, Processor, StartError};
+use cofferdam_scan::structure::schema::Selected;
 use cofferdam_seams::read_all;
 use futures::StreamExt;
 
-use crate::child::{Children, inside_of, spool};
-use crate::config::{Config, Plan, Policy};
+use crate::cache::{self, Cache, Key};
+use crate::child::{inside_of, spool};
+use crate::config::{Config, Plan};
 use crate::core::{About, Evidence, Inspected, Inspection, conclude};
 use crate::kind::{Claim, Detected, Finder, PAGE, PAGES, Step};
-use crate::look::{Engines, Outcome};
-use crate::scan::{Claims, End};
+use crate::look::Outcome;
+use crate::rulebook::{Rulebook, Rulebooks};
+use crate::scan::{Claims, End, Integrity, Scanner as _};
 
 /// Documents up to this size are scanned where they are read; larger ones on a thread of their own, because a window of text takes milliseconds.
 const AT_ONCE: u64 = 16 * 1024;
 /// Chunks that wait for that thread.
 const WAITING: usize = 4;
 
+/// The file in the data directory that keys hashes of values found, unless another is configured.
+const HASH_KEY: &str = "findings.key";
+
 /// The processor. See the crate.
 pub struct Validate {
-    policy: Policy,
-    engines: Arc<Engines>,
-    children: Children,
+    rulebooks: Rulebooks,
+    hash_key: Vec<u8>,
+    cache: Cache,
 }
 
 impl Processor for Validate {
     const NAME: &'static str = "validate";
-    const VERSION: &'static str = "2";
+    const VERSION: &'static str = "3";
     type Config = Config;
     type Plan = Plan;
 
@@ -38,53 +44,108 @@ impl Processor for Validate {
         config.plan()
     }
 
-    async fn start(plan: Plan, _: &Deps) -> Result<Self, StartError> {
-        let Plan { packs, policy } = plan;
+    async fn start(plan: Plan, deps: &Deps) -> Result<Self, StartError> {
         let unusable = |source: Box<dyn std::error::Error + Send + Sync>| {
             StartError::Missing {
-            what: "the rules of validate cannot be used: correct the files that processors.validate.signatures and processors.validate.packs name".to_owned(),
+            what: "the rules of validate cannot be used: correct the files that processors.validate names (signatures, packs, schemas)".to_owned(),
             source: Some(source),
         }
         };
-        let own = packs.clone();
-        let loaded = tokio::task::spawn_blocking(move || Engines::load(&own))
+        let (cache, path) = (Cache::new(plan.cache_documents), plan.hash_key.clone());
+        let data_dir = deps.data_dir.clone();
+        let hash_key = tokio::task::spawn_blocking(move || read_key(path.as_deref(), &data_dir))
+            .await
+            .map_err(|error| unusable(Box::new(error)))?
+            .map_err(|(path, source)| StartError::Missing {
+                what: format!("{} cannot be used: it holds the key for hashes of values found", path.display()),
+                source: Some(Box::new(source)),
+            })?;
+        let loaded = tokio::task::spawn_blocking(move || Rulebooks::load(plan))
             .await
             .map_err(|error| unusable(Box::new(error)))?;
+        let rulebooks = loaded.map_err(|error| unusable(Box::new(error)))?;
+        let strangers = rulebooks.strangers(&deps.tenants);
+        if !strangers.is_empty() {
+            return Err(StartError::Missing {
+                what: format!(
+                    "rules of validate are for tenants that are not in `tenants`: {}",
+                    strangers.join(", ")
+                ),
+                source: None,
+            });
+        }
         Ok(Self {
-            policy,
-            engines: Arc::new(loaded.map_err(|error| unusable(Box::new(error)))?),
-            children: Children::new(&packs, Limits::default()).map_err(|error| unusable(Box::new(error)))?,
+            rulebooks,
+            hash_key,
+            cache,
         })
     }
 
     async fn process(&self, job: &Job, document: Document) -> Result<Conclusion, ProcessError> {
-        let (mut inspected, mut stored_size) = self.read(job, &document).await?;
-        if inspected.is_damaged() {
-            tracing::warn!("size or checksum differs, reading once more");
-            (inspected, stored_size) = self.read(job, &document).await?;
-        }
-        let claims = claims(job);
-        let size = match inspected.end {
-            End::Whole => inspected.seen,
-            End::Limit => stored_size.max(inspected.seen),
+        let tenant = Some(&job.object.tenant);
+        let work = Work {
+            job,
+            document: &document,
+            rules: self.rulebooks.of(tenant),
+            schemas: self.rulebooks.schemas(tenant, job.object.key.as_str()),
+            claims: claims(job),
+            hash_key: &self.hash_key,
         };
-        let (detected, reads_exhausted) = self.find_type(&document, &inspected, size, &claims).await?;
-        let inside = self.inside(job, &document, &inspected, &detected).await?;
-        let declared = job.object.content_type.clone();
-        Ok(conclude(
-            &self.policy,
-            &self.engines,
-            Evidence {
-                inspected,
-                inside,
-                stored_size,
-                detected,
-                reads_exhausted,
-                claims,
-                declared,
-            },
-        ))
+        let key = job.object.checksums.sha256.as_ref().map(|sha256| work.key(sha256));
+        if let Some(known) = key.as_ref().and_then(|key| self.cache.get(key)) {
+            // The hash was claimed: what is remembered is about bytes that have it.
+            if work.is_whole().await? {
+                cache::looked("hit");
+                return Ok(known);
+            }
+            cache::looked("changed");
+        } else {
+            cache::looked("miss");
+        }
+        let conclusion = work.validate().await?;
+        let damaged = conclusion.findings.iter().any(|finding| finding.category == "integrity");
+        if let Some(sha256) = conclusion.details.get("sha256").and_then(|sha256| sha256.as_str())
+            && !damaged
+        {
+            self.cache.put(work.key(sha256), &conclusion);
+        }
+        Ok(conclusion)
     }
+}
+
+/// The bytes that key hashes; made when there are none.
+fn read_key(path: Option<&Path>, data_dir: &Path) -> Result<Vec<u8>, (PathBuf, std::io::Error)> {
+    let own = data_dir.join(HASH_KEY);
+    let at = path.unwrap_or(&own);
+    let failed = |error| (at.to_owned(), error);
+    if path.is_none() {
+        let key: [u8; 32] = rand::random();
+        let mut options = std::fs::OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(at) {
+            Ok(mut file) => {
+                file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+                return Ok(key.to_vec());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let key = std::fs::read(at).map_err(failed)?;
+    if key.len() < 16 {
+        let short = "it has fewer than 16 bytes; remove it for a new one, or restore it";
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, short)));
+    }
+    Ok(key)
+}
+
+/// One document, and what applies to it.
+struct Work<'a> {
+    job: &'a Job,
+    document: &'a Document,
+    rules: &'a Rulebook,
+    schemas: Selected,
+    claims: Vec<Claim>,
+    hash_key: &'a [u8],
 }
 
 fn claims(job: &Job) -> Vec<Claim> {
@@ -93,21 +154,88 @@ fn claims(job: &Job) -> Vec<Claim> {
     name.into_iter().chain(declared).collect()
 }
 
-impl Validate {
+impl Work<'_> {
+    /// What is remembered about bytes with this hash is under this key: everything that bears on the conclusion is in it.
+    fn key(&self, sha256: &str) -> Key {
+        let object = &self.job.object;
+        // Which checksums are claimed decides which are compared, and the result says so.
+        let sums = serde_json::to_value(&object.checksums).ok();
+        let sums: Vec<String> = sums
+            .and_then(|sums| Some(sums.as_object()?.iter().filter(|(_, sum)| !sum.is_null()).map(|(n, _)| n.clone()).collect()))
+            .unwrap_or_default();
+        Key::of(&[
+            sha256.as_bytes(),
+            &object.size.to_le_bytes(),
+            object.tenant.as_str().as_bytes(),
+            object.content_type.as_deref().unwrap_or_default().as_bytes(),
+            format!("{:?}", self.claims).as_bytes(),
+            &self.rules.engines.profile(object.key.as_str()),
+            format!("{:?}", self.rules.versions).as_bytes(),
+            self.schemas.version.as_deref().unwrap_or_default().as_bytes(),
+            sums.join(" ").as_bytes(),
+        ])
+    }
+
+    /// Reads the document and tells whether it is what is claimed: size and every checksum.
+    async fn is_whole(&self) -> Result<bool, ProcessError> {
+        let body = self.document.read().await.map_err(ProcessError::Document)?;
+        let mut sums = Claims::default();
+        sums.add(self.job.object.size, &self.job.object.checksums);
+        sums.add(body.meta.size, &body.meta.checksums);
+        let mut integrity = Box::new(Integrity::new(&sums));
+        let mut stream = body.stream;
+        while let Some(chunk) = stream.next().await {
+            if self.job.cancelled.is_cancelled() {
+                return Err(ProcessError::Cancelled);
+            }
+            integrity.feed(&chunk.map_err(ProcessError::Document)?);
+        }
+        Ok(integrity.finish(End::Whole).findings.is_empty())
+    }
+
+    async fn validate(&self) -> Result<Conclusion, ProcessError> {
+        let (mut inspected, mut stored_size) = self.read().await?;
+        if inspected.is_damaged() {
+            tracing::warn!("size or checksum differs, reading once more");
+            (inspected, stored_size) = self.read().await?;
+        }
+        let size = match inspected.end {
+            End::Whole => inspected.seen,
+            End::Limit => stored_size.max(inspected.seen),
+        };
+        let (detected, reads_exhausted) = self.find_type(&inspected, size).await?;
+        let inside = self.inside(&inspected, &detected).await?;
+        Ok(conclude(
+            self.rules,
+            Evidence {
+                inspected,
+                inside,
+                stored_size,
+                detected,
+                reads_exhausted,
+                claims: self.claims.clone(),
+                declared: self.job.object.content_type.clone(),
+                schemas: self.schemas.clone(),
+            },
+        ))
+    }
+
     /// The one streaming read. Gives the size the store claims besides.
-    async fn read(&self, job: &Job, document: &Document) -> Result<(Inspected, u64), ProcessError> {
-        let body = document.read().await.map_err(ProcessError::Document)?;
+    async fn read(&self) -> Result<(Inspected, u64), ProcessError> {
+        let job = self.job;
+        let body = self.document.read().await.map_err(ProcessError::Document)?;
         let mut sums = Claims::default();
         sums.add(job.object.size, &job.object.checksums);
         sums.add(body.meta.size, &body.meta.checksums);
         let about = About {
             name: job.object.key.as_str(),
-            claims: claims(job),
+            claims: self.claims.clone(),
             sums: &sums,
             size: body.meta.size,
-            hash_key: None,
+            hash_key: Some(self.hash_key.to_vec()),
+            schemas: &self.schemas,
         };
-        let mut inspection = Inspection::new(&self.policy, &self.engines, about);
+        let mut inspection = Inspection::new(&self.rules.policy, &self.rules.engines, about);
         let mut stream = body.stream;
         if body.meta.size <= AT_ONCE {
             while let Some(chunk) = stream.next().await {
@@ -144,21 +272,15 @@ impl Validate {
     }
 
     /// Tells the type, reading further pages as they are asked for.
-    async fn find_type(
-        &self,
-        document: &Document,
-        inspected: &Inspected,
-        size: u64,
-        claims: &[Claim],
-    ) -> Result<(Detected, Option<u64>), ProcessError> {
+    async fn find_type(&self, inspected: &Inspected, size: u64) -> Result<(Detected, Option<u64>), ProcessError> {
         let mut finder = Finder::new(size, inspected.head.clone());
         loop {
-            let range = match finder.step(claims) {
+            let range = match finder.step(&self.claims) {
                 Step::Is(detected, exhausted) => return Ok((detected, exhausted)),
                 Step::Read(range) => range,
             };
             let from = range.start;
-            let body = document.read_range(range).await.map_err(ProcessError::Document)?;
+            let body = self.document.read_range(range).await.map_err(ProcessError::Document)?;
             let bytes = read_all(body.stream, PAGES as u64 * PAGE)
                 .await
                 .map_err(ProcessError::Document)?;
@@ -167,13 +289,8 @@ impl Validate {
     }
 
     /// Looks inside what has an inside, in a child process.
-    async fn inside(
-        &self,
-        job: &Job,
-        document: &Document,
-        inspected: &Inspected,
-        detected: &Detected,
-    ) -> Result<Option<Outcome>, ProcessError> {
+    async fn inside(&self, inspected: &Inspected, detected: &Detected) -> Result<Option<Outcome>, ProcessError> {
+        let (job, rules) = (self.job, self.rules);
         let Some(kind) = inside_of(&detected.name, &inspected.head).filter(|_| !inspected.text) else {
             return Ok(None);
         };
@@ -185,7 +302,7 @@ impl Validate {
             source: Box::new(error),
         };
         let mut spool = spool(inspected.seen).map_err(failed)?;
-        let body = document.read().await.map_err(ProcessError::Document)?;
+        let body = self.document.read().await.map_err(ProcessError::Document)?;
         let mut stream = body.stream;
         while let Some(chunk) = stream.next().await {
             if job.cancelled.is_cancelled() {
@@ -196,9 +313,10 @@ impl Validate {
                 .map_err(failed)?;
         }
         let file = spool.finish().map_err(failed)?;
-        let look = self
+        let (name, most) = (job.object.key.as_str(), rules.policy.max_findings);
+        let look = rules
             .children
-            .look(job.object.key.as_str(), kind, self.policy.max_findings, None, &file);
+            .look(name, kind, most, Some(self.hash_key), &self.schemas, &file);
         let outcome = tokio::select! {
             outcome = look => outcome,
             () = job.cancelled.cancelled() => return Err(ProcessError::Cancelled),

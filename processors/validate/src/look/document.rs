@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cofferdam_scan::structure::schema::Selected;
 use cofferdam_scan::structure::text::detect as detect_encoding;
 
 use super::{Engines, Gather, Structure, TextScan};
@@ -14,6 +15,7 @@ pub struct Look {
     name: String,
     inside: Option<String>,
     claims: Vec<Claim>,
+    schemas: Selected,
     /// Bytes there will be, as somebody claims.
     size: u64,
     state: State,
@@ -34,9 +36,16 @@ impl Look {
             name: name.to_owned(),
             inside,
             claims,
+            schemas: Selected::default(),
             size,
             state: State::Head(Vec::new()),
         }
+    }
+
+    /// What it has to conform to; nothing unless said.
+    pub fn conforming(mut self, schemas: Selected) -> Self {
+        self.schemas = schemas;
+        self
     }
 
     /// The next bytes.
@@ -86,7 +95,14 @@ impl Look {
                 guess.encoding,
                 guess.mark as u64,
             );
-            let structure = Structure::new(&detected.name, delimiter, engines.clone(), inside.clone(), gather);
+            let structure = Structure::new(
+                &detected.name,
+                delimiter,
+                engines.clone(),
+                inside.clone(),
+                &self.schemas,
+                gather,
+            );
             self.state = State::Text(Box::new(text), Box::new(structure));
             // The mark is for the structure, which says so; the text begins behind it.
             if let State::Text(text, structure) = &mut self.state {

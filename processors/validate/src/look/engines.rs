@@ -1,6 +1,6 @@
 //! The engines with their packs, loaded once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,11 +8,14 @@ use cofferdam_scan::injection::language::Language;
 use cofferdam_scan::injection::{Injection, InjectionError};
 use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
 use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
-use cofferdam_schemas::Severity;
+use cofferdam_schemas::{Finding, Severity};
 
 use super::Gather;
 use crate::error::ValidateError;
 use crate::scan::Signatures;
+
+/// What stands in place of a name that tells something.
+const HIDDEN: &str = "(name withheld)";
 
 /// Which packs are loaded besides those built in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -28,6 +31,19 @@ pub struct Packs {
     pub silence: BTreeSet<String>,
     /// Engines that are left out: `phi`, `injection`, `secrets`.
     pub without: BTreeSet<String>,
+}
+
+impl Packs {
+    /// These and further ones. Signatures of the further ones take the place of these.
+    pub fn and(&self, further: Packs) -> Packs {
+        let mut all = self.clone();
+        all.phi.extend(further.phi);
+        all.secrets.extend(further.secrets);
+        all.signatures = further.signatures.or(all.signatures);
+        all.silence.extend(further.silence);
+        all.without.extend(further.without);
+        all
+    }
 }
 
 /// One rule, for a list.
@@ -67,6 +83,14 @@ pub enum EngineError {
     /// The byte signatures are refused.
     #[error(transparent)]
     Signatures(#[from] ValidateError),
+    /// The schemas are refused.
+    #[error("schemas in {} are not valid: {message}", path.display())]
+    Schemas {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
     /// There is no such engine.
     #[error("there is no engine {0:?}; there are phi, injection and secrets")]
     Unknown(String),
@@ -215,6 +239,11 @@ impl Engines {
         all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name)
     }
 
+    /// All of a document's name that bears on what is found in it.
+    pub fn profile(&self, path: &str) -> Vec<u8> {
+        self.secrets.as_ref().map_or_else(Vec::new, |secrets| secrets.profile(path))
+    }
+
     /// Packs and models with what identifies their content: the same versions find the same.
     pub fn versions(&self) -> &BTreeMap<String, String> {
         &self.versions
@@ -272,6 +301,40 @@ impl Engines {
         let mut all: Vec<Decoded> = plain.chain(decoded).collect();
         all.retain(|found| self.reports(&found.hit.rule));
         all
+    }
+
+    /// Names of columns and members come from the document. Where such a name is itself something that would be a finding, it is not repeated: of a table
+    /// without a header the first row would stand there.
+    pub fn hide_in_names(&self, findings: &mut [Finding]) {
+        let mut known: HashMap<String, bool> = HashMap::new();
+        for finding in findings {
+            let Some(name) = &mut finding.field else { continue };
+            let tells = match known.get(name.as_str()) {
+                Some(tells) => *tells,
+                None => {
+                    // A pointer's parts stand alone: what is a number in one is none with its neighbours.
+                    let parts = name.split('/').filter(|part| !part.is_empty());
+                    let tells = parts.map(|part| part.replace("~1", "/")).any(|part| self.tells(&part));
+                    known.insert(name.clone(), tells);
+                    tells
+                }
+            };
+            if tells {
+                *name = HIDDEN.to_owned();
+            }
+        }
+    }
+
+    /// Whether a text holds personal data or a secret.
+    fn tells(&self, text: &str) -> bool {
+        let mut hits = Vec::new();
+        if let Some(phi) = &self.phi {
+            phi.scan(text, None, &mut hits);
+        }
+        if let Some(secrets) = &self.secrets {
+            secrets.scan(text, None, &mut hits);
+        }
+        !hits.is_empty()
     }
 
     /// Byte signatures in what is written as Base64, hexadecimal or percent signs.

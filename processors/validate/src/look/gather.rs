@@ -109,6 +109,12 @@ impl Gather {
         }
     }
 
+    /// Whether something was checked, or would have been but for a reason that is given.
+    pub fn looked_at(&self, what: &str) -> bool {
+        let named = |part: &String| part.strip_prefix(what).is_some_and(|rest| rest.starts_with(": "));
+        self.outcome.checked.contains(what) || self.outcome.not_checked.iter().any(named)
+    }
+
     /// Something was not.
     pub fn not_checked(&mut self, what: impl Into<String>) {
         let named = self.outcome.not_checked.len() < NOT_CHECKED;

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use cofferdam_inside::inside::{
     self, Cell, Class, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor,
 };
+use cofferdam_scan::structure::csv::{RowBuffer, RowSink};
+use cofferdam_scan::structure::report::Collector;
+use cofferdam_scan::structure::schema::{Contract, RawTable, TableCheck};
 use cofferdam_scan::structure::text::Encoding;
 use cofferdam_schemas::{Finding, Span};
 use serde::{Deserialize, Serialize};
 
 use super::document::Look;
 use super::labels::Labels;
+use super::structure::told;
 use super::text::show;
 use super::{Engines, Gather, Outcome, TextScan};
 use crate::kind::Claim;
@@ -22,6 +26,10 @@ use crate::scan::{End, Scanner, SignatureScanner};
 
 /// Bytes of cells that are scanned together.
 const ROWS: usize = 64 * 1024;
+/// Columns of a table that are compared with its contract.
+const COLUMNS: usize = 16_384;
+/// Breaches of a contract that are listed, for each of its rules.
+const PER_RULE: usize = 20;
 
 /// What the child is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +44,8 @@ pub struct Request {
     pub most: usize,
     /// What keys the hashes of values.
     pub hash_key: Option<String>,
+    /// What its first table has to conform to, if it is a book or a columnar file itself.
+    pub table: Option<RawTable>,
 }
 
 /// Answers one request.
@@ -46,10 +56,14 @@ pub fn answer(engines: &Arc<Engines>, request: Request, document: File) -> std::
         gather: Gather::new(request.most, key),
         rows: None,
         labels: None,
+        contract: request.table.and_then(Checking::new),
     };
     let source = Source::file(document)?;
     inside::look(source, &request.name, request.kind, &request.limits, &mut visitor);
     visitor.flush();
+    if let Some(contract) = visitor.contract {
+        contract.finish(&mut visitor.gather);
+    }
     visitor.gather.checked("structure");
     visitor.gather.checked("contents");
     Ok(visitor.gather.finish())
@@ -60,6 +74,95 @@ struct Inside {
     gather: Gather,
     rows: Option<Rows>,
     labels: Option<Labels>,
+    contract: Option<Checking>,
+}
+
+/// The check of one table against its contract.
+struct Checking {
+    check: TableCheck,
+    out: Collector,
+    /// The table: the first one of the document itself.
+    table: Option<Table>,
+    names: Vec<String>,
+    headed: bool,
+    buffer: RowBuffer,
+    rows: u64,
+    /// Whether cells were missed, because they came in another way than by whole rows.
+    whole: bool,
+}
+
+impl Checking {
+    fn new(raw: RawTable) -> Option<Self> {
+        // The parent has made a plan of the same contract.
+        let contract = Contract::new(raw).ok()?;
+        Some(Self {
+            check: TableCheck::new(contract.plan),
+            out: Collector::new(PER_RULE),
+            table: None,
+            names: Vec::new(),
+            headed: false,
+            buffer: RowBuffer::default(),
+            rows: 0,
+            whole: true,
+        })
+    }
+
+    fn row(&mut self, table: &Table, cells: &[Cell<'_>]) {
+        let own = |known: &Table| known.document == table.document && known.sheet == table.sheet;
+        match &self.table {
+            None if table.document.inside().is_none() => {
+                self.table = Some(table.clone());
+                self.whole = table.whole_rows;
+                if !table.columns.is_empty() {
+                    self.header(table.columns.iter().map(|column| column.path.clone()).collect());
+                }
+            }
+            Some(known) if own(known) => {}
+            // A further sheet, or a table of something inside.
+            None | Some(_) => return,
+        }
+        let last = cells.iter().map(|(column, _)| *column as usize + 1).max().unwrap_or(0);
+        let mut texts = vec![Cow::Borrowed(""); last.min(COLUMNS)];
+        for (column, value) in cells {
+            if let Some(place) = texts.get_mut(*column as usize) {
+                *place = text_of(value).unwrap_or_default();
+            }
+        }
+        if !self.headed {
+            self.header(texts.iter().map(|text| text.trim().to_owned()).collect());
+            return;
+        }
+        self.rows += 1;
+        self.buffer.clear();
+        texts.resize(texts.len().max(self.names.len()), Cow::Borrowed(""));
+        texts.iter().for_each(|text| self.buffer.push(text));
+        self.check.row(&self.buffer.row(self.rows, &self.names), &mut self.out);
+    }
+
+    fn header(&mut self, names: Vec<String>) {
+        self.names = names;
+        self.headed = true;
+        self.check.header(&self.names, &mut self.out);
+    }
+
+    fn finish(mut self, gather: &mut Gather) {
+        // A document without a table does not conform; the conclusion says so.
+        if self.table.is_some() {
+            self.check.finish(self.whole, &mut self.out);
+            told(self.out.finish(), None, gather);
+        }
+    }
+}
+
+/// The text of a cell, of values that have one.
+fn text_of<'v>(value: &Value<'v>) -> Option<Cow<'v, str>> {
+    match value {
+        Value::Text(text) => Some((*text).into()),
+        Value::Int(value) => Some(value.to_string().into()),
+        Value::Float(value) => Some(value.to_string().into()),
+        Value::Bool(value) => Some(value.to_string().into()),
+        Value::Null | Value::Bytes(_) => None,
+    }
 }
 
 /// Cells that wait to be scanned together, one row a line, so that each is context to its neighbours.
@@ -169,6 +272,9 @@ impl Visitor for Inside {
     }
 
     fn row(&mut self, table: &Table, row: u64, cells: &[Cell<'_>]) {
+        if let Some(contract) = &mut self.contract {
+            contract.row(table, cells);
+        }
         let same = |rows: &Rows| rows.table.document == table.document && rows.table.sheet == table.sheet;
         if !self.rows.as_ref().is_some_and(same) {
             self.flush();
@@ -191,12 +297,10 @@ impl Visitor for Inside {
         };
         let header = std::mem::take(&mut rows.first);
         for (column, value) in cells {
-            let text: Cow<'_, str> = match value {
-                Value::Text(text) => (*text).into(),
-                Value::Int(value) => value.to_string().into(),
-                Value::Float(value) => value.to_string().into(),
-                Value::Null | Value::Bool(_) | Value::Bytes(_) => continue,
-            };
+            if matches!(value, Value::Bool(_)) {
+                continue;
+            }
+            let Some(text) = text_of(value) else { continue };
             if header && (*column as usize) < 4_096 {
                 rows.names
                     .resize(rows.names.len().max(*column as usize + 1), String::new());
@@ -260,6 +364,7 @@ mod tests {
             gather: Gather::new(100, None),
             rows: None,
             labels: None,
+            contract: None,
         };
         let table = Table {
             document: Place::root("book.xlsx"),

@@ -195,7 +195,7 @@ impl TextScan {
         finding.column = u32::try_from(column).ok();
         finding.inside = match (&self.inside, chain) {
             (inside, []) => inside.clone(),
-            (None, chain) => Some(format!("{}!/{}", self.path, chain.join("/"))),
+            (None, chain) => Some(chain.join("/")),
             (Some(inside), chain) => Some(format!("{inside}!/{}", chain.join("/"))),
         };
         show(&mut finding, &self.window.text[range], key);

@@ -1,7 +1,5 @@
 //! The 18 categories of 45 CFR 164.514(b)(2)(i), and which of them a text scanner can speak about.
 
-use crate::hit::Hit;
-
 /// Whether a category can be looked for in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
@@ -15,7 +13,7 @@ pub enum Coverage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// So many times.
-    Found(usize),
+    Found(u64),
     /// Looked for.
     NotFound,
     /// Not something text shows.
@@ -126,14 +124,11 @@ pub const CATEGORIES: [Category; 18] = [
     ),
 ];
 
-/// What a list of hits says of every category.
-pub fn report(hits: &[Hit]) -> [(Category, State); 18] {
+/// What findings, as rules and how often each was found, say of every category.
+pub fn report<'r>(found: impl Iterator<Item = (&'r str, u64)> + Clone) -> [(Category, State); 18] {
     CATEGORIES.map(|category| {
-        let count = hits
-            .iter()
-            .filter(|hit| category.rules.contains(&hit.rule.as_ref()))
-            .count();
-        let state = match (category.coverage, count) {
+        let here = found.clone().filter(|(rule, _)| category.rules.contains(rule));
+        let state = match (category.coverage, here.map(|(_, count)| count).sum()) {
             (Coverage::NotCheckable, _) => State::NotCheckable,
             (Coverage::Checkable, 0) => State::NotFound,
             (Coverage::Checkable, count) => State::Found(count),

@@ -8,7 +8,7 @@ use super::decode::{Chain, DecodeLimits, Runs};
 use super::gate::Gate;
 use super::pack::Packs;
 use super::rule::Rule;
-use super::search::Scan;
+use super::search::{Scan, extension, is_screen};
 use super::value::Verdict;
 use crate::hit::Hit;
 
@@ -137,6 +137,18 @@ impl Packs {
         }
         reached.decoding |= runs.limit_reached();
         reached
+    }
+
+    /// All of a document's name that bears on what is found in it: under names of the same profile the same text has the same hits.
+    pub fn profile(&self, path: &str) -> Vec<u8> {
+        let lists = self.infos.iter().flat_map(|info| &info.allow);
+        let lists = lists.chain(self.rules.iter().flat_map(|rule| &rule.allow));
+        let names = self.rules.iter().flat_map(|rule| rule.path.iter().chain(&rule.likely));
+        let patterns = names.chain(lists.flat_map(|allow| &allow.paths));
+        let mut profile: Vec<u8> = patterns.map(|pattern| u8::from(pattern.is_match(path))).collect();
+        profile.push(u8::from(is_screen(path)));
+        profile.extend(extension(path).unwrap_or_default().bytes());
+        profile
     }
 
     /// The rules that find something in the text, before overlaps are resolved. For examples.

@@ -315,18 +315,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the document holds texts for a screen, in which `password` is a label.
     fn screen(&self) -> bool {
-        let path = self.path.unwrap_or_default().to_ascii_lowercase();
-        [
-            "locale",
-            "i18n",
-            "l10n",
-            "/lang/",
-            "language",
-            "translation",
-            "messages",
-        ]
-        .iter()
-        .any(|part| path.contains(part))
+        is_screen(self.path.unwrap_or_default())
     }
 
     /// Whether the document is a program: by its name, or by how its first lines end and begin.
@@ -397,6 +386,29 @@ fn check(kind: Value, text: &str) -> Verdict {
     }
 }
 
+/// Whether the document's name is that of texts for a screen.
+pub(super) fn is_screen(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    [
+        "locale",
+        "i18n",
+        "l10n",
+        "/lang/",
+        "language",
+        "translation",
+        "messages",
+    ]
+    .iter()
+    .any(|part| path.contains(part))
+}
+
+/// The extension of a document's name, in lower case.
+pub(super) fn extension(path: &str) -> Option<String> {
+    let name = path.rsplit(['/', '\\']).next()?;
+    let (_, extension) = name.rsplit_once('.')?;
+    Some(extension.to_ascii_lowercase())
+}
+
 fn is_code(text: &str, path: Option<&str>) -> bool {
     const PROGRAM: &[&str] = &[
         "py", "rb", "js", "mjs", "cjs", "ts", "jsx", "tsx", "go", "rs", "java", "kt", "c", "h", "cc", "cpp", "hpp",
@@ -428,11 +440,7 @@ fn is_code(text: &str, path: Option<&str>) -> bool {
         "ps1",
         "bat",
     ];
-    let extension = path
-        .and_then(|path| path.rsplit(['/', '\\']).next())
-        .and_then(|name| name.rsplit_once('.'));
-    if let Some((_, extension)) = extension {
-        let extension = extension.to_ascii_lowercase();
+    if let Some(extension) = path.and_then(extension) {
         if PROGRAM.contains(&extension.as_str()) {
             return true;
         }

@@ -8,7 +8,7 @@ mod select;
 mod table;
 
 pub use document::{DocumentSchema, SchemaDocument, SchemaLimits, SchemaLines};
-pub use select::{RawSchemas, RawSelect, Schema, Schemas};
+pub use select::{Contract, Others, RawSchemas, RawSelect, Schemas, Selected};
 pub use table::{RawCheck, RawColumn, RawTable, TableCheck, TablePlan};
 
 /// One thing wrong with a schema or contract.

@@ -356,18 +356,30 @@ fn the_longest_prefix_wins() {
             { tenant = "a", prefix = "x/y/", table = { column = [{ name = "c", type = "text" }] } },
         ]
     "#;
-    let schemas = toml::from_str::<RawSchemas>(text).unwrap().plan().unwrap();
-    assert!(matches!(schemas.find("a", "x/y/z"), Some(Schema::Table(_))));
-    assert!(matches!(schemas.find("a", "x/z"), Some(Schema::Document(_))));
-    assert!(matches!(schemas.find("b", "x/y/z"), Some(Schema::Document(_))));
+    let here = std::path::Path::new("/nowhere");
+    let schemas = toml::from_str::<RawSchemas>(text).unwrap().plan(here).unwrap();
+    let found = |tenant, key| {
+        let selected = schemas.find(tenant, key);
+        (selected.document.is_some(), selected.table.is_some(), selected.version)
+    };
+    let both = found("a", "x/y/z");
+    assert_eq!((both.0, both.1), (true, true));
+    let document = found("a", "x/z");
+    assert_eq!((document.0, document.1), (true, false));
+    let everybody = found("b", "x/y/z");
+    assert_eq!((everybody.0, everybody.1), (true, false));
+    assert!(both.2 != document.2 && document.2 != everybody.2, "versions tell them apart");
+    assert!(toml::from_str::<RawSchemas>("").unwrap().plan(here).unwrap().find("a", "x").is_empty());
     let text = r#"
         schema = [
             { tenant = "a" },
             { tenant = "a", prefix = "x", json = "{" },
             { tenant = "a", prefix = "y", table = { column = [] } },
+            { tenant = "a", prefix = "z", json_file = "none.json" },
         ]
     "#;
-    let errors = toml::from_str::<RawSchemas>(text).unwrap().plan().unwrap_err();
+    let errors = toml::from_str::<RawSchemas>(text).unwrap().plan(here).unwrap_err();
     let keys: Vec<&str> = errors.0.iter().map(|problem| problem.key.as_str()).collect();
-    assert_eq!(keys, ["schema[0]", "schema[1].json.", "schema[2].table.column"]);
+    assert_eq!(keys, ["schema[0]", "schema[1].json.", "schema[2].table.column", "schema[3]"]);
+    assert!(errors.0[3].message.contains("/nowhere/none.json"), "{}", errors.0[3].message);
 }

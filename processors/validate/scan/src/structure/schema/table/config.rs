@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use cofferdam_schemas::Severity;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::expr::{Expr, Val};
 use super::super::{Problems, SchemaErrors};
@@ -52,10 +52,10 @@ use super::kind::Kind;
 ///     rule = "positives <= tested"
 ///     severity = "high"
 /// "#;
-/// let raw: structure::structure::schema::RawTable = toml::from_str(text).unwrap();
+/// let raw: cofferdam_scan::structure::schema::RawTable = toml::from_str(text).unwrap();
 /// raw.plan().unwrap();
 /// ```
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTable {
     /// Cells that mean a missing value. The empty cell unless set.
@@ -86,7 +86,7 @@ pub struct RawTable {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawColumn {
     /// Its name in the header.
@@ -123,7 +123,7 @@ pub struct RawColumn {
 }
 
 /// A rule over several columns.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawCheck {
     /// What it is called in findings.
