@@ -41,10 +41,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use harness::{Documents, Server, Stored, event, name, settings};
 
-/// The program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Messages in hand at once: the program's default.
 const AT_ONCE: usize = 32;
 

@@ -388,7 +388,11 @@ impl Checker<'_> {
         for of in published.keys().filter(|of| !seen.contains_key(*of)) {
             found.add("I3", format!("result of {of} has no row"));
         }
-        for row in rows.documents.iter().filter(|row| matches!(&*row.state, "done" | "quarantined")) {
+        for row in rows
+            .documents
+            .iter()
+            .filter(|row| matches!(&*row.state, "done" | "quarantined"))
+        {
             let of = rows
                 .results
                 .iter()

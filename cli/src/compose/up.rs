@@ -211,7 +211,7 @@ async fn instance(
         landing: landing.clone(),
         vault: place(&names.vault),
         quarantine: place(&names.quarantine),
-            results: place(&names.results),
+        results: place(&names.results),
         outbox: place(&names.outbox),
     };
 

@@ -33,7 +33,11 @@ pub async fn run(global: &Global, command: &Quarantine) -> Result<Exit, Failure>
                 },
             )
             .await?;
-            Ok(if *fail_if_any && seen > 0 { Exit::Checks } else { Exit::Ok })
+            Ok(if *fail_if_any && seen > 0 {
+                Exit::Checks
+            } else {
+                Exit::Ok
+            })
         }
         Quarantine::Show { name } => status::run(global, &Status { name: name.clone() }).await,
         Quarantine::Release(decide) => {
@@ -55,12 +59,7 @@ pub async fn run(global: &Global, command: &Quarantine) -> Result<Exit, Failure>
     }
 }
 
-async fn send(
-    global: &Global,
-    decide: &Decide,
-    kind: DecisionKind,
-    request: &impl Serialize,
-) -> Result<Exit, Failure> {
+async fn send(global: &Global, decide: &Decide, kind: DecisionKind, request: &impl Serialize) -> Result<Exit, Failure> {
     let session = Session::open(global).await?;
     let name = printable(&decide.name.name);
     let (question, past) = match kind {

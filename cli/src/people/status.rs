@@ -122,7 +122,10 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failure> {
 
 /// Who deletes what is not quarantined need not say why.
 fn because(reason: Option<&str>) -> String {
-    reason.map_or_else(|| "by command".to_owned(), |reason| format!("because: {}", printable(reason)))
+    reason.map_or_else(
+        || "by command".to_owned(),
+        |reason| format!("because: {}", printable(reason)),
+    )
 }
 
 fn clock(at: Timestamp) -> String {

@@ -155,6 +155,7 @@ pub(crate) fn code_str(code: ErrorCode) -> &'static str {
         ErrorCode::NotFound => "not-found",
         ErrorCode::NotReady => "not-ready",
         ErrorCode::Quarantined => "quarantined",
+        ErrorCode::NotQuarantined => "not-quarantined",
         ErrorCode::Forbidden => "forbidden",
         ErrorCode::InvalidRange => "invalid-range",
         ErrorCode::LimitExceeded => "limit-exceeded",

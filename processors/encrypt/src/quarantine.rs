@@ -51,7 +51,9 @@ fn not_quarantined(record: &ObjectRecord) -> Stop {
     let state = record.state;
     let message = match state {
         ObjectState::Released => {
-            format!("object {id} was released before; `cofferdam status {id}` shows when and why, `cofferdam rm` deletes it")
+            format!(
+                "object {id} was released before; `cofferdam status {id}` shows when and why, `cofferdam rm` deletes it"
+            )
         }
         ObjectState::Open | ObjectState::Dead => return not_ready(record).into(),
         _ => format!("object {id} is {state}, not quarantined"),

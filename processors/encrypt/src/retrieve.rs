@@ -330,13 +330,13 @@ fn available(record: &ObjectRecord) -> Result<&SealedCopy, Refusal> {
     };
     match record.state {
         ObjectState::Released => {}
+        ObjectState::Deleted => {
+            return Err(Refusal::new(ErrorCode::NotFound, format!("object {id} was deleted")).with("object", id));
+        }
         _ if record.verdict == Some(Verdict::Quarantine) => return Err(quarantined()),
         ObjectState::Done | ObjectState::Superseded => {}
         ObjectState::Quarantined => return Err(quarantined()),
         ObjectState::Open | ObjectState::Dead => return Err(not_ready(record)),
-        ObjectState::Deleted => {
-            return Err(Refusal::new(ErrorCode::NotFound, format!("object {id} was deleted")).with("object", id));
-        }
     }
     record.sealed.as_ref().ok_or_else(|| {
         let message = match record.state {

@@ -98,7 +98,9 @@ impl Cache {
         kept.order.insert(kept.now, key);
         kept.bytes += bytes;
         while kept.entries.len() > self.most || kept.bytes > MOST_BYTES {
-            let Some((_, oldest)) = kept.order.pop_first() else { break };
+            let Some((_, oldest)) = kept.order.pop_first() else {
+                break;
+            };
             if let Some(gone) = kept.entries.remove(&oldest) {
                 kept.bytes -= gone.bytes;
             }
@@ -140,7 +142,9 @@ mod tests {
         assert_eq!(cache.get(&key(0)), Some(conclusion(0)));
         cache.put(key(3), &conclusion(3));
         cache.put(key(3), &conclusion(30));
-        let left: Vec<_> = (0..4).map(|n| cache.get(&key(n)).map(|c| c.details["n"].clone())).collect();
+        let left: Vec<_> = (0..4)
+            .map(|n| cache.get(&key(n)).map(|c| c.details["n"].clone()))
+            .collect();
         assert_eq!(left, [Some(0.into()), None, Some(2.into()), Some(30.into())]);
     }
 

@@ -217,7 +217,11 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
         gather.limit("directory_bytes", bytes);
         gather.not_checked("container-directory");
     }
-    if schemas.deny_others && !["JSON Schema", "table contract"].iter().any(|what| gather.looked_at(what)) {
+    if schemas.deny_others
+        && !["JSON Schema", "table contract"]
+            .iter()
+            .any(|what| gather.looked_at(what))
+    {
         gather.add(other_kind(&schemas));
     }
     gather.fact("detected_type", detected.name);

@@ -8,13 +8,13 @@
 //! A limit that is reached is the verdict `incomplete`, with the limit and the number of bytes not looked at in the details. What was
 //! checked and what was not stands there too: a `pass` says only what `checked` lists.
 
+mod cache;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod child;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod config;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod core;
-mod cache;
 mod error;
 #[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 mod kind;

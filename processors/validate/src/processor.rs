@@ -57,7 +57,10 @@ impl Processor for Validate {
             .await
             .map_err(|error| unusable(Box::new(error)))?
             .map_err(|(path, source)| StartError::Missing {
-                what: format!("{} cannot be used: it holds the key for hashes of values found", path.display()),
+                what: format!(
+                    "{} cannot be used: it holds the key for hashes of values found",
+                    path.display()
+                ),
                 source: Some(Box::new(source)),
             })?;
         let loaded = tokio::task::spawn_blocking(move || Rulebooks::load(plan))
@@ -103,7 +106,10 @@ impl Processor for Validate {
             cache::looked("miss");
         }
         let conclusion = work.validate().await?;
-        let damaged = conclusion.findings.iter().any(|finding| finding.category == "integrity");
+        let damaged = conclusion
+            .findings
+            .iter()
+            .any(|finding| finding.category == "integrity");
         if let Some(sha256) = conclusion.details.get("sha256").and_then(|sha256| sha256.as_str())
             && !damaged
         {
@@ -161,7 +167,15 @@ impl Work<'_> {
         // Which checksums are claimed decides which are compared, and the result says so.
         let sums = serde_json::to_value(&object.checksums).ok();
         let sums: Vec<String> = sums
-            .and_then(|sums| Some(sums.as_object()?.iter().filter(|(_, sum)| !sum.is_null()).map(|(n, _)| n.clone()).collect()))
+            .and_then(|sums| {
+                Some(
+                    sums.as_object()?
+                        .iter()
+                        .filter(|(_, sum)| !sum.is_null())
+                        .map(|(n, _)| n.clone())
+                        .collect(),
+                )
+            })
             .unwrap_or_default();
         Key::of(&[
             sha256.as_bytes(),

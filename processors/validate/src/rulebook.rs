@@ -44,7 +44,7 @@ impl Rulebooks {
             cache_documents: _,
         } = plan;
         let mut loaded: Vec<(Packs, Arc<Engines>, Arc<Children>)> = Vec::new();
-        let mut book = |packs: Packs, policy: Policy| {
+        let mut book = |packs: Packs, policy: Policy| -> Result<Rulebook, EngineError> {
             let known = loaded.iter().find(|(known, ..)| *known == packs);
             let (engines, children) = match known {
                 Some((_, engines, children)) => (engines.clone(), children.clone()),
@@ -79,7 +79,9 @@ impl Rulebooks {
 
     /// The rules for a tenant; those for all where it has none of its own, and where there is no tenant.
     pub fn of(&self, tenant: Option<&TenantName>) -> &Rulebook {
-        tenant.and_then(|tenant| self.tenants.get(tenant)).unwrap_or(&self.general)
+        tenant
+            .and_then(|tenant| self.tenants.get(tenant))
+            .unwrap_or(&self.general)
     }
 
     /// What a document has to conform to. Without a tenant only the schemas for all apply.
@@ -117,7 +119,11 @@ impl Rulebooks {
 
     /// Names that rules or schemas are for and that are no tenant's.
     pub fn strangers(&self, known: &[TenantName]) -> Vec<String> {
-        let named = self.tenants.keys().map(|name| name.as_str()).chain(self.schemas.tenants());
+        let named = self
+            .tenants
+            .keys()
+            .map(|name| name.as_str())
+            .chain(self.schemas.tenants());
         let mut strangers: Vec<String> = named
             .filter(|name| !known.iter().any(|known| known.as_str() == *name))
             .map(str::to_owned)

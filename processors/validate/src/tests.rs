@@ -606,7 +606,10 @@ async fn an_operators_signatures_are_used_and_a_broken_file_says_so() {
         .await
         .err()
         .unwrap();
-    assert!(error.to_string().contains("processors.validate.signatures"), "{error}");
+    assert!(
+        error.to_string().contains("processors.validate names (signatures"),
+        "{error}"
+    );
     let rule = "pack = \"site\"\n[[signature]]\nrule = \"site/marker\"\npattern = \"deadbeef\"\nseverity = \"high\"\nmessage = \"marked\"\n";
     std::fs::write(&path, rule).unwrap();
     let bench = Bench {

@@ -11,7 +11,7 @@ mod objects;
 mod transfer;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use transfer::transfer;
 pub use objects::{
     ByteStream, Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, Place, PutOptions, Upload, read_all,
 };
+pub use transfer::transfer;

@@ -204,7 +204,7 @@ const CHANNELS: [Channel; 14] = [
         tenant_address: Some("cmd.{verb}"),
         stream: None,
         republished: None,
-        messages: &["retrieveRequest", "deleteRequest"],
+        messages: &["retrieveRequest", "deleteRequest", "releaseRequest", "destroyRequest"],
         description: "Requests for commands. The broker inserts the tenant; the body never names one.",
     },
     Channel {
@@ -297,7 +297,7 @@ fn parameters() -> Value {
         "source": { "description": "The source, as the configuration names it." },
         "lane": { "description": "`hi`, or `bulk` for a tenant's overflow.", "enum": ["hi", "bulk"] },
         "tenant": { "description": "An opaque id of 1 to 32 characters from a-z, 0-9 and -." },
-        "verb": { "description": format!("What happened to an object ({}), or what is asked for (`retrieve`, `delete`).", verbs.join(", ")) },
+        "verb": { "description": format!("What happened to an object ({}), or what is asked for (`retrieve`, `delete`, `release`, `destroy`).", verbs.join(", ")) },
         "partition": { "description": "`00` to `63`: a hash of tenant, bucket and key." },
         "name": { "description": "The processor, or the command's verb." },
         "outcome": { "description": "How it ended.", "enum": ["done", "superseded", "dead"] },
@@ -444,6 +444,8 @@ fn messages(types: &[WireType]) -> Value {
     let plain = [
         ("retrieveRequest", "retrieve-request"),
         ("deleteRequest", "delete-request"),
+        ("releaseRequest", "release-request"),
+        ("destroyRequest", "destroy-request"),
         ("accepted", "accepted"),
         ("selector", "selector"),
         ("objectsQuery", "objects-query"),

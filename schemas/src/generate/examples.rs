@@ -13,8 +13,8 @@ use crate::command::{
     Selector,
 };
 use crate::query::{
-    CommandAnswer, CommandQuery, Decision, DecisionKind, ObjectAnswer, ObjectState, ObjectView, ObjectsAnswer, ObjectsQuery, ResultView,
-    ResultsAnswer, Step, StepKind,
+    CommandAnswer, CommandQuery, Decision, DecisionKind, ObjectAnswer, ObjectState, ObjectView, ObjectsAnswer,
+    ObjectsQuery, ResultView, ResultsAnswer, Step, StepKind,
 };
 use crate::{
     Artefact, Checksums, Done, ErrorCode, EventId, FinalState, Finding, Lane, ObjectEvent, ObjectRef, Outcome, Plan,

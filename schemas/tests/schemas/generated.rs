@@ -168,6 +168,8 @@ fn requests_refuse_unknown_fields_and_events_ignore_them() {
         let request = [
             "retrieve-request",
             "delete-request",
+            "release-request",
+            "destroy-request",
             "selector",
             "objects-query",
             "command-query",

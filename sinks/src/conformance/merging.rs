@@ -1,5 +1,6 @@
 //! The state of an object is the same in whatever order and however often its messages arrive.
 
+use cofferdam_schemas::query::{Decision, DecisionKind};
 use cofferdam_schemas::{CommandId, FinalState, ObjectState, Outcome, Selector, Verb, Verdict};
 
 use super::fixture::{at, command_result, done, event, object, plan, result, sealed, stamped, tenant};
@@ -229,7 +230,10 @@ pub async fn released_when_quarantined(store: &dyn Store) {
     (last.state, last.verdict) = (FinalState::Quarantined, Verdict::Quarantine);
     store.put_final(&[stamped(last.clone(), 10)]).await.unwrap();
     let row = store.object(tenant, id).await.unwrap().unwrap();
-    assert_eq!((row.state, row.verdict), (ObjectState::Released, Some(Verdict::Quarantine)));
+    assert_eq!(
+        (row.state, row.verdict),
+        (ObjectState::Released, Some(Verdict::Quarantine))
+    );
     // Delivered again, and decided again: the later one of a kind stands.
     let again = decision(DecisionKind::Release, 200);
     store.decide(tenant, id, &again).await.unwrap();

@@ -158,3 +158,15 @@ CREATE TABLE dead_letters (
   PRIMARY KEY (tenant, object_id DESC, processor DESC)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE object_decisions (
+  tenant TEXT NOT NULL,
+  object_id BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  decided_at INTEGER,
+  command_id TEXT,
+  reason TEXT,
+  _wts INTEGER NOT NULL,
+  _exp INTEGER,
+  PRIMARY KEY (tenant, object_id, kind)
+) STRICT, WITHOUT ROWID;
+

@@ -30,7 +30,7 @@ pub use rows::{EventRow, Filter, ObjectRow, Page};
 pub use tables::TableStore;
 
 use crate::error::StoreError;
-use cofferdam_schemas::query::{CommandAnswer, ResultView};
+use cofferdam_schemas::query::{CommandAnswer, Decision, ResultView};
 
 /// A message's value and when the broker stored it.
 #[derive(Debug, Clone, PartialEq)]

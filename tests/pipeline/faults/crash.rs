@@ -49,6 +49,7 @@ points! {
     "done_published" = DonePublished,
     "results_committed" = ResultsCommitted,
     "sink_committed" = SinkCommitted,
+    "isolated" = Isolated,
     "plaintext_retired" = PlaintextRetired,
     "ledger_closed" = LedgerClosed,
     "command_accepted" = CommandAccepted,

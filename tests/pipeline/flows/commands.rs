@@ -140,8 +140,16 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
         };
         let by_key = |key: &str| json!({"select": {"key": key}});
         let because = |key: &str| json!({"select": {"key": key}, "reason": "checked by hand, ticket 7"});
-        refused("retrieve", tenant.command("retrieve", &by_key("virus.txt")).await, "quarantined")?;
-        refused("delete", tenant.command("delete", &by_key("virus.txt")).await, "quarantined")?;
+        refused(
+            "retrieve",
+            tenant.command("retrieve", &by_key("virus.txt")).await,
+            "quarantined",
+        )?;
+        refused(
+            "delete",
+            tenant.command("delete", &by_key("virus.txt")).await,
+            "quarantined",
+        )?;
         let answer = tenant.ask("cmd.release", &by_key("virus.txt")).await?;
         ensure!(answer["code"] == "invalid-request", "without a reason: {answer}");
 
@@ -162,7 +170,11 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
         tenant.command("release", &because("virus.txt")).await?;
         let back = tenant.retrieve(json!({"key": "virus.txt"}), None).await?;
         ensure!(back.body == eicar().as_bytes(), "came back different");
-        refused("release", tenant.command("release", &because("virus.txt")).await, "not-quarantined")?;
+        refused(
+            "release",
+            tenant.command("release", &because("virus.txt")).await,
+            "not-quarantined",
+        )?;
         let answer = tenant.ask("q.object", &json!({"key": "virus.txt"})).await?;
         ensure!(
             answer["object"]["state"] == "released"
@@ -184,7 +196,11 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
         tenant.command("destroy", &because("worm.txt")).await?;
         let answer = tenant.ask("q.object", &json!({"object": id})).await?;
         ensure!(answer["object"]["state"] == "deleted", "{answer}");
-        refused("retrieve", tenant.command("retrieve", &json!({"select": {"object": id}})).await, "not-found")?;
+        refused(
+            "retrieve",
+            tenant.command("retrieve", &json!({"select": {"object": id}})).await,
+            "not-found",
+        )?;
         Ok(())
     })
 }

@@ -95,7 +95,10 @@ impl Checker<'_> {
             let Some(drop) = of.get(&row.object) else { continue };
             let quarantined = row.state == "quarantined";
             if quarantined != is_dangerous(&drop.key) {
-                found.add("I1", format!("{} is {} with verdict {:?}", row.key, row.state, row.verdict));
+                found.add(
+                    "I1",
+                    format!("{} is {} with verdict {:?}", row.key, row.state, row.verdict),
+                );
             }
             let place = if quarantined { &mut held } else { &mut vault };
             let sealed = row.sealed_key.as_ref().and_then(|key| place.remove(key));
@@ -124,7 +127,10 @@ impl Checker<'_> {
         }
         // The key of a version that is not final yet would be here as well.
         for key in vault.keys() {
-            found.add("I4", format!("{key} in the vault belongs to no document, or to a quarantined one"));
+            found.add(
+                "I4",
+                format!("{key} in the vault belongs to no document, or to a quarantined one"),
+            );
         }
         for key in held.keys() {
             found.add("I4", format!("{key} in quarantine belongs to no quarantined document"));

@@ -46,19 +46,29 @@ async fn released_it_is_given_out() {
     let record = bench.isolated("a.txt").await;
     let refused = bench.send("retrieve", "r1", by_id(&record)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Quarantined);
-    let outcome = bench.send("release", "c1", body(&record, " false alarm ")).await.unwrap();
+    let outcome = bench
+        .send("release", "c1", body(&record, " false alarm "))
+        .await
+        .unwrap();
     assert_eq!(outcome.values["reason"], "false alarm");
     let now = bench.now(&record).await;
     assert_eq!((now.state, now.decisions.len()), (ObjectState::Released, 1));
     assert_eq!(
-        (now.decisions[0].kind, now.decisions[0].command.as_str(), now.decisions[0].at),
+        (
+            now.decisions[0].kind,
+            now.decisions[0].command.as_str(),
+            now.decisions[0].at
+        ),
         (DecisionKind::Release, "c1", bench.rig.clock.now())
     );
     assert_eq!(bench.keys_in(bench.vault()).await.len(), 1);
     assert!(bench.keys_in(bench.quarantine()).await.is_empty());
     bench.send("retrieve", "r2", by_id(&record)).await.unwrap();
     // The same command again says the same; another one has nothing to do.
-    assert_eq!(bench.send("release", "c1", body(&record, "false alarm")).await.unwrap(), outcome);
+    assert_eq!(
+        bench.send("release", "c1", body(&record, "false alarm")).await.unwrap(),
+        outcome
+    );
     let refused = bench.send("release", "c2", body(&record, "again")).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotQuarantined);
     let refused = bench.send("destroy", "c3", body(&record, "late")).await.unwrap_err();
@@ -76,7 +86,10 @@ async fn released_it_is_found_in_either_place() {
     assert!(transfer(bench.vault(), bench.quarantine(), &sealed.key).await.unwrap());
     for (n, range) in [json!({}), json!({"start": 1000, "end": 1010})].into_iter().enumerate() {
         let mut request = by_id(&record);
-        request.as_object_mut().unwrap().extend(range.as_object().unwrap().clone());
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(range.as_object().unwrap().clone());
         bench.send("retrieve", &format!("r{n}"), request).await.unwrap();
     }
     // And a destroyed one leaves nothing in either.
@@ -100,7 +113,12 @@ async fn destroyed_it_is_gone_and_the_reason_stays() {
         (ObjectState::Deleted, DecisionKind::Destroy, "malware")
     );
     bench.send("destroy", "c1", body(&record, "malware")).await.unwrap();
-    let refused = bench.send("release", "c2", body(&record, "too late")).await.unwrap_err();
+    let refused = bench.send("retrieve", "r1", by_id(&record)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotFound);
+    let refused = bench
+        .send("release", "c2", body(&record, "too late"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotQuarantined);
 }
 
@@ -134,7 +152,12 @@ async fn a_reason_is_one_line() {
             let refused = handler.check(&request(bad)).unwrap_err();
             assert!(refused.contains("reason"), "{refused}");
         }
-        assert!(handler.check(&json!({"select": {"key": "a"}})).unwrap_err().contains("reason"));
+        assert!(
+            handler
+                .check(&json!({"select": {"key": "a"}}))
+                .unwrap_err()
+                .contains("reason")
+        );
     }
 }
 

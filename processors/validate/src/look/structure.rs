@@ -51,7 +51,10 @@ impl Structure {
                 let schema = schemas.document.clone().map(|schema| SchemaLines::new(schema, limits));
                 Scan::Lines(Box::new(TextScan::new((JsonLines::new(json, labels), schema), options)))
             }
-            "geojson" => Scan::Geo(Box::new(TextScan::new((GeoJson::new(json, labels), document()), options))),
+            "geojson" => Scan::Geo(Box::new(TextScan::new(
+                (GeoJson::new(json, labels), document()),
+                options,
+            ))),
             "csv" | "tsv" => {
                 let dialect = delimiter.map(|delimiter| Dialect {
                     delimiter,
@@ -61,7 +64,10 @@ impl Structure {
                     dialect,
                     ..CsvOptions::default()
                 };
-                let check = schemas.table.as_ref().map(|contract| TableCheck::new(contract.plan.clone()));
+                let check = schemas
+                    .table
+                    .as_ref()
+                    .map(|contract| TableCheck::new(contract.plan.clone()));
                 Scan::Csv(Box::new(TextScan::new(Csv::new(csv, (labels, check)), options)))
             }
             _ => Scan::Plain(Box::new(TextScan::new((), options))),

@@ -143,10 +143,7 @@ impl RawSchemas {
         for (index, raw) in self.schema.into_iter().enumerate() {
             let key = format!("schema[{index}]");
             let RawSelect {
-                tenant,
-                prefix,
-                others,
-                ..
+                tenant, prefix, others, ..
             } = raw.clone();
             let (part, schema) = match raw.schema(folder) {
                 Ok(given) => given,
@@ -244,6 +241,9 @@ impl Schemas {
 
     /// The tenants that are named, `*` left out.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|entry| entry.tenant.as_str()).filter(|name| *name != "*")
+        self.0
+            .iter()
+            .map(|entry| entry.tenant.as_str())
+            .filter(|name| *name != "*")
     }
 }

@@ -368,8 +368,18 @@ fn the_longest_prefix_wins() {
     assert_eq!((document.0, document.1), (true, false));
     let everybody = found("b", "x/y/z");
     assert_eq!((everybody.0, everybody.1), (true, false));
-    assert!(both.2 != document.2 && document.2 != everybody.2, "versions tell them apart");
-    assert!(toml::from_str::<RawSchemas>("").unwrap().plan(here).unwrap().find("a", "x").is_empty());
+    assert!(
+        both.2 != document.2 && document.2 != everybody.2,
+        "versions tell them apart"
+    );
+    assert!(
+        toml::from_str::<RawSchemas>("")
+            .unwrap()
+            .plan(here)
+            .unwrap()
+            .find("a", "x")
+            .is_empty()
+    );
     let text = r#"
         schema = [
             { tenant = "a" },
@@ -380,6 +390,13 @@ fn the_longest_prefix_wins() {
     "#;
     let errors = toml::from_str::<RawSchemas>(text).unwrap().plan(here).unwrap_err();
     let keys: Vec<&str> = errors.0.iter().map(|problem| problem.key.as_str()).collect();
-    assert_eq!(keys, ["schema[0]", "schema[1].json.", "schema[2].table.column", "schema[3]"]);
-    assert!(errors.0[3].message.contains("/nowhere/none.json"), "{}", errors.0[3].message);
+    assert_eq!(
+        keys,
+        ["schema[0]", "schema[1].json.", "schema[2].table.column", "schema[3]"]
+    );
+    assert!(
+        errors.0[3].message.contains("/nowhere/none.json"),
+        "{}",
+        errors.0[3].message
+    );
 }
