@@ -12,7 +12,7 @@ use std::time::Duration;
 use cofferdam_bucket::{Ledger, LedgerKind, LedgerRow};
 use cofferdam_schemas::{CommandResult, Done, FinalState, ObjectRef, ResultEvent, SealedCopy, SourceName, Timestamp};
 use cofferdam_seams::crash::{self, Point, When};
-use cofferdam_seams::{Clock, Locator, ObjectError, ObjectStore, Place, transfer};
+use cofferdam_seams::{Clock, Locator, ObjectError, ObjectStore, Place, quarantine};
 use futures::{StreamExt, stream};
 use tracing::{info, warn};
 
@@ -205,8 +205,11 @@ impl Finaliser {
         let (FinalState::Quarantined, Some(sealed)) = (last.state, &last.sealed) else {
             return Ok(());
         };
-        let Isolation { vault, quarantine } = &self.isolation;
-        match transfer(vault, quarantine, &sealed.key).await {
+        let Isolation {
+            vault,
+            quarantine: held,
+        } = &self.isolation;
+        match quarantine::isolate(vault, held, &sealed.key).await {
             Ok(moved) => {
                 if moved {
                     info!(object = %last.object.id, tenant = %last.object.tenant, "quarantined object isolated");

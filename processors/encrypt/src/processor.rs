@@ -10,7 +10,9 @@ use cofferdam_processor::{
 };
 use cofferdam_schemas::{ErrorCode, KeyId, ObjectKey, SealedCopy};
 use cofferdam_seams::crash::{self, Point, When};
-use cofferdam_seams::{ByteStream, Clock, Locator, ObjectBody, ObjectError, ObjectMeta, PutOptions, Upload};
+use cofferdam_seams::{
+    ByteStream, Clock, Locator, ObjectBody, ObjectError, ObjectMeta, PutOptions, Upload, quarantine,
+};
 use serde_json::json;
 
 use crate::config::{Config, Plan};
@@ -381,7 +383,15 @@ impl Encrypt {
     async fn reuse(&self, job: &Job, document: &Document, key: &ObjectKey) -> Result<Option<Conclusion>, ProcessError> {
         let object = &job.object;
         let at = self.vault.place.at(key.clone());
-        let reason = match self.vault.verify(&at, &object.tenant, &object.id).await {
+        let mut verified = self.vault.verify(&at, &object.tenant, &object.id).await;
+        if let Err(VaultError::Damaged(_)) = verified
+            && quarantine::is_marked(&self.vault.place, key).await.map_err(in_vault)?
+        {
+            // It was sealed, found dangerous and isolated before this delivery.
+            let held = self.retrieve.quarantine.at(key.clone());
+            verified = self.vault.verify(&held, &object.tenant, &object.id).await;
+        }
+        let reason = match verified {
             Ok(verified) => match self.sha256_of(job, document).await? {
                 Some(landing) if landing != verified.sha256 => "other-plaintext",
                 Some(_) | None => return Ok(Some(self.conclude(&at, &verified))),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cofferdam_processor::{Catalog, CommandHandler, CommandJob, ObjectRecord, ObjectState, ProcessError, Stores};
 use cofferdam_schemas::query::{Decision, DecisionKind};
 use cofferdam_schemas::{CommandOutcome, DestroyRequest, ErrorCode, ReleaseRequest, Selector, WireError};
-use cofferdam_seams::{Clock, ObjectError, transfer};
+use cofferdam_seams::{Clock, ObjectError, quarantine};
 use serde_json::json;
 
 use crate::commands::{Refusal, Stop, answer, check_selector, find, not_ready, read};
@@ -104,7 +104,7 @@ impl Release {
         let object = &record.object;
         self.catalog.decide(&job.command.tenant, &object.id, &decision).await?;
         if let Some(sealed) = &record.sealed {
-            match transfer(&self.stores.quarantine, &self.stores.vault, &sealed.key).await {
+            match quarantine::restore(&self.stores.quarantine, &self.stores.vault, &sealed.key).await {
                 // In neither place: whoever retrieves it is told.
                 Ok(_) | Err(ObjectError::NotFound { .. }) => {}
                 Err(source) => {

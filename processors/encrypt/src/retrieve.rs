@@ -250,8 +250,8 @@ impl Retrieve {
         let object = &record.object;
         let whole = wanted.is_whole();
         let (from, head) = match self.vault.head(&from, &object.tenant, &object.id, whole).await {
-            // Released, and not yet brought back.
-            Err(VaultError::Missing) if record.state == ObjectState::Released => {
+            // Released, and not yet brought back: the marker is no envelope.
+            Err(VaultError::Damaged(_)) if record.state == ObjectState::Released => {
                 let held = self.quarantine.at(sealed.key.clone());
                 let head = self.vault.head(&held, &object.tenant, &object.id, whole).await?;
                 (held, head)

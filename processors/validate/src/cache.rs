@@ -108,6 +108,14 @@ impl Cache {
     }
 }
 
+#[cfg(test)]
+impl Cache {
+    pub(crate) fn len(&self) -> usize {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.entries.len()
+    }
+}
+
 /// Counts a look into the cache.
 pub fn looked(outcome: &'static str) {
     static COUNTER: OnceLock<Counter<u64>> = OnceLock::new();

@@ -119,6 +119,14 @@ impl Processor for Validate {
     }
 }
 
+#[cfg(test)]
+impl Validate {
+    /// How many conclusions are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.cache.len()
+    }
+}
+
 /// The bytes that key hashes; made when there are none.
 fn read_key(path: Option<&Path>, data_dir: &Path) -> Result<Vec<u8>, (PathBuf, std::io::Error)> {
     let own = data_dir.join(HASH_KEY);

@@ -59,7 +59,7 @@ points! {
     ResultsCommitted = "results-committed",
     /// The final state has its row.
     SinkCommitted = "sink-committed",
-    /// The sealed copy of a quarantined object stands in the quarantine bucket, and nowhere else.
+    /// The sealed copy of a quarantined object stands in the quarantine bucket, and its marker in the vault.
     Isolated = "isolated",
     /// The landing copy is deleted.
     PlaintextRetired = "plaintext-retired",

@@ -8,10 +8,9 @@ pub mod conformance;
 pub mod crash;
 pub mod memory;
 mod objects;
-mod transfer;
+pub mod quarantine;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use objects::{
     ByteStream, Listed, Locator, ObjectBody, ObjectError, ObjectMeta, ObjectStore, Place, PutOptions, Upload, read_all,
 };
-pub use transfer::transfer;

@@ -155,7 +155,9 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
 
         // The row is written before the copy is moved: the move is seen a moment later.
         until("the sealed copy leaves the vault", PATIENCE, || async {
-            Ok(keys(&tenant, "vault", "default/").await?.is_empty())
+            let key = keys(&tenant, "vault", "default/").await?.remove(0);
+            let body = tenant.s3.get_object().bucket("vault").key(key).send().await?.body;
+            Ok(body.collect().await?.to_vec() == cofferdam_seams::quarantine::MARKER)
         })
         .await?;
         ensure!(
@@ -187,12 +189,14 @@ pub fn quarantine(home: &Path) -> anyhow::Result<()> {
 
         let etag = tenant.put("worm.txt", format!("{} ", eicar()).into_bytes()).await?;
         feed.done("worm.txt", &etag, PATIENCE).await?;
+        // Heard of a moment before its row is there.
+        until("it is listed", PATIENCE, || async {
+            let listed = tenant.ask("q.objects", &json!({"state": "quarantined"})).await?;
+            Ok(listed["objects"].as_array().is_some_and(|all| all.len() == 1))
+        })
+        .await?;
         let listed = tenant.ask("q.objects", &json!({"state": "quarantined"})).await?;
         let id = listed["objects"][0]["id"].clone();
-        ensure!(
-            listed["objects"].as_array().is_some_and(|all| all.len() == 1),
-            "{listed}"
-        );
         tenant.command("destroy", &because("worm.txt")).await?;
         let answer = tenant.ask("q.object", &json!({"object": id})).await?;
         ensure!(answer["object"]["state"] == "deleted", "{answer}");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use cofferdam_seams::quarantine::MARKER;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -100,8 +101,16 @@ impl Checker<'_> {
                     format!("{} is {} with verdict {:?}", row.key, row.state, row.verdict),
                 );
             }
-            let place = if quarantined { &mut held } else { &mut vault };
-            let sealed = row.sealed_key.as_ref().and_then(|key| place.remove(key));
+            let mut sealed = row.sealed_key.as_ref().and_then(|key| vault.remove(key));
+            if quarantined {
+                if sealed != Some(MARKER.len() as u64) {
+                    found.add(
+                        "I4",
+                        format!("{} is quarantined, and in the vault stands {sealed:?}", row.key),
+                    );
+                }
+                sealed = row.sealed_key.as_ref().and_then(|key| held.remove(key));
+            }
             if self.expect.retired && landing.contains_key(&row.key) {
                 found.add("I4", format!("landing copy of {} is still there", row.key));
             }
@@ -127,10 +136,7 @@ impl Checker<'_> {
         }
         // The key of a version that is not final yet would be here as well.
         for key in vault.keys() {
-            found.add(
-                "I4",
-                format!("{key} in the vault belongs to no document, or to a quarantined one"),
-            );
+            found.add("I4", format!("{key} in the vault belongs to no document"));
         }
         for key in held.keys() {
             found.add("I4", format!("{key} in quarantine belongs to no quarantined document"));

@@ -2,7 +2,7 @@
 
 use cofferdam_schemas::ErrorCode;
 use cofferdam_schemas::query::DecisionKind;
-use cofferdam_seams::transfer;
+use cofferdam_seams::quarantine::{self, isolate};
 use serde_json::json;
 
 use super::*;
@@ -24,9 +24,9 @@ impl Bench {
     async fn isolated(&self, key: &str) -> ObjectRecord {
         let record = self.finished(key, text(3000), ObjectState::Quarantined).await;
         let sealed = &record.sealed.as_ref().unwrap().key;
-        assert!(transfer(self.vault(), self.quarantine(), sealed).await.unwrap());
-        assert!(!transfer(self.vault(), self.quarantine(), sealed).await.unwrap());
-        assert!(self.keys_in(self.vault()).await.is_empty());
+        assert!(isolate(self.vault(), self.quarantine(), sealed).await.unwrap());
+        assert!(!isolate(self.vault(), self.quarantine(), sealed).await.unwrap());
+        assert!(quarantine::is_marked(self.vault(), sealed).await.unwrap());
         record
     }
 
@@ -61,7 +61,8 @@ async fn released_it_is_given_out() {
         ),
         (DecisionKind::Release, "c1", bench.rig.clock.now())
     );
-    assert_eq!(bench.keys_in(bench.vault()).await.len(), 1);
+    let sealed = &record.sealed.as_ref().unwrap().key;
+    assert!(!quarantine::is_marked(bench.vault(), sealed).await.unwrap());
     assert!(bench.keys_in(bench.quarantine()).await.is_empty());
     bench.send("retrieve", "r2", by_id(&record)).await.unwrap();
     // The same command again says the same; another one has nothing to do.
@@ -83,7 +84,7 @@ async fn released_it_is_found_in_either_place() {
     let record = bench.isolated("a.txt").await;
     let sealed = record.sealed.clone().unwrap();
     bench.send("release", "c1", body(&record, "false alarm")).await.unwrap();
-    assert!(transfer(bench.vault(), bench.quarantine(), &sealed.key).await.unwrap());
+    assert!(isolate(bench.vault(), bench.quarantine(), &sealed.key).await.unwrap());
     for (n, range) in [json!({}), json!({"start": 1000, "end": 1010})].into_iter().enumerate() {
         let mut request = by_id(&record);
         request
@@ -175,13 +176,17 @@ async fn whichever_step_fails_the_repeated_command_finishes() {
             let met = bench.rig.steps() > step;
             bench.rig.heal();
             // Until the object is destroyed, one of the places has it at every moment.
-            let in_vault = read(bench.vault(), sealed.key.as_str()).await.is_ok();
+            let in_vault = quarantine::is_marked(bench.vault(), &sealed.key)
+                .await
+                .is_ok_and(|marked| !marked);
             let held = read(bench.quarantine(), sealed.key.as_str()).await.is_ok();
             if verb == "release" {
                 assert!(in_vault || held, "step {step}");
             }
             handler.handle(&job).await.unwrap().unwrap();
-            let in_vault = read(bench.vault(), sealed.key.as_str()).await.is_ok();
+            let in_vault = quarantine::is_marked(bench.vault(), &sealed.key)
+                .await
+                .is_ok_and(|marked| !marked);
             let held = read(bench.quarantine(), sealed.key.as_str()).await.is_ok();
             assert_eq!((in_vault, held), (verb == "release", false), "{verb} step {step}");
             bench.send("delete", "d", by_id(&record)).await.unwrap();
@@ -193,4 +198,28 @@ async fn whichever_step_fails_the_repeated_command_finishes() {
         }
         assert!(step > 6, "{verb}: only {step} steps");
     }
+}
+
+/// Seed 5000 of `prove`: an event that came again after its object was isolated was sealed again, into the vault and with another result.
+#[tokio::test]
+async fn what_is_isolated_is_not_sealed_again() {
+    let bench = Bench::new().await;
+    let (job, document) = bench.land("a.txt", text(3000)).await;
+    let first = bench.process(&job, &document).await.unwrap();
+    let sealed = first.sealed.clone().unwrap();
+    assert!(isolate(bench.vault(), bench.quarantine(), &sealed.key).await.unwrap());
+    for attempt in [1, 2] {
+        let job = Job { attempt, ..job.clone() };
+        let again = bench.process(&job, &document).await.unwrap().sealed.unwrap();
+        assert_eq!(
+            (&again.header, &again.bucket, again.size),
+            (&sealed.header, &sealed.bucket, sealed.size)
+        );
+    }
+    assert!(quarantine::is_marked(bench.vault(), &sealed.key).await.unwrap());
+    assert_eq!(bench.keys_in(bench.quarantine()).await.len(), 1);
+    // And when the plaintext has gone as well.
+    bench.rig.remove(&job).await;
+    let again = bench.process(&job, &document).await.unwrap().sealed.unwrap();
+    assert_eq!(again.header, sealed.header);
 }

@@ -1,5 +1,7 @@
 //! The battery, and whole documents through the processor.
 
+mod rules;
+
 use std::sync::Arc;
 
 use cofferdam_processor::battery::{Case, Rig, Sample};
@@ -624,7 +626,7 @@ thread_local! {
     /// Loading the rules takes longer than a case.
     static SHARED: &'static (tokio::runtime::Runtime, Bench) = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let bench = runtime.block_on(Bench::new(""));
+        let bench = runtime.block_on(Bench::new("cache_documents = 0"));
         Box::leak(Box::new((runtime, bench)))
     };
 }
