@@ -42,5 +42,9 @@ pub const TESTS: &[Test] = &[
     test("flows::scan::what_is_inside_is_scanned", scan::inside),
     test("flows::scan::records_are_documents_of_their_own", scan::records),
     test("flows::secrets::plaintext_is_found_nowhere_else", secrets::nowhere),
+    test(
+        "flows::secrets::what_was_found_is_written_nowhere",
+        secrets::found_is_not_told,
+    ),
     test("flows::large::five_gibibytes_in_bounded_memory", large::five_gibibytes),
 ];

@@ -16,7 +16,7 @@ fn cofferdam(home: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
 }
 
 /// Values of several kinds, put together here so that scanners leave this source alone.
-fn canaries() -> Vec<String> {
+pub(super) fn canaries() -> Vec<String> {
     let join = |parts: &[&str]| parts.concat();
     vec![
         join(&["536-22", "-1189"]),
@@ -29,7 +29,7 @@ fn canaries() -> Vec<String> {
     ]
 }
 
-fn document() -> String {
+pub(super) fn document() -> String {
     let [ssn, name, card, key, password, iban, mail] = <[String; 7]>::try_from(canaries()).expect("seven");
     format!(
         "Patient {name}, SSN {ssn}, was seen on March 3, 2021. Write to {mail}.\ncard {card}\naws_access_key_id = {key}\npassword = {password}\nIBAN {iban}\n"
