@@ -10,6 +10,8 @@ const NOT_CHECKED: usize = 200;
 const LABELLED: usize = 100_000;
 /// The scan of the text reports in windows; within one it may go back by its overlap.
 const BEHIND: u64 = 64 * 1024;
+/// Bytes of a labelled value in the document, however it is written: 1,024 characters, six bytes each.
+const LONGEST: u64 = 8 * 1024;
 
 /// Collects what the engines say of one document.
 #[derive(Debug)]
@@ -81,9 +83,12 @@ impl Gather {
         while self.labelled.front().is_some_and(|(_, last, _)| *last + BEHIND < start) {
             self.labelled.pop_front();
         }
+        // They come in the order of the text, and none is long: only the last few before `end` can reach it.
+        let before = self.labelled.partition_point(|(first, ..)| *first < end);
         self.labelled
-            .iter()
-            .take_while(|(first, ..)| *first < end)
+            .range(..before)
+            .rev()
+            .take_while(|(first, ..)| *first + LONGEST > start)
             .any(|(_, last, of)| start < *last && of == category)
     }
 
@@ -100,6 +105,17 @@ impl Gather {
                 self.outcome.findings.push(finding);
             }
         }
+    }
+
+    /// Counts one more of a rule of which none is listed any more. False when it is to be added.
+    pub fn counted(&mut self, rule: &str) -> bool {
+        if self.outcome.findings.len() < self.most {
+            return false;
+        }
+        let Some(last) = self.rules.get(rule) else { return false };
+        let last = &mut self.outcome.findings[*last];
+        last.count = Some(last.count.unwrap_or(1) + 1);
+        true
     }
 
     /// Something was checked.

@@ -168,12 +168,13 @@ impl TextScan {
             if at < self.seen || at >= until {
                 continue;
             }
-            place.forward(&self.window.text, self.base, hit.span.start);
-            let finding = self.finding(hit, &chain.names(), &place, gather.hash_key());
-            let span = finding.span.unwrap_or(Span { start: 0, end: 0 });
-            if !gather.is_labelled(&finding.category, span.start, span.end) {
-                gather.add(finding);
+            let span = self.source_span(&hit.span);
+            let category = hit.rule.split('/').next().unwrap_or(&hit.rule);
+            if gather.is_labelled(category, span.start, span.end) || gather.counted(&hit.rule) {
+                continue;
             }
+            place.forward(&self.window.text, self.base, hit.span.start);
+            gather.add(self.finding(hit, span, &chain.names(), &place, gather.hash_key()));
         }
         if last {
             return;
@@ -186,10 +187,10 @@ impl TextScan {
         self.seen = until;
     }
 
-    fn finding(&self, hit: Hit, chain: &[&str], place: &LineCount, key: Option<&[u8]>) -> Finding {
+    fn finding(&self, hit: Hit, span: Span, chain: &[&str], place: &LineCount, key: Option<&[u8]>) -> Finding {
         let range = hit.span.clone();
         let mut finding = Finding::from(hit);
-        finding.span = Some(self.source_span(&range));
+        finding.span = Some(span);
         finding.line = Some(place.line + 1);
         let column = (self.base + range.start as u64).saturating_sub(place.start) + 1;
         finding.column = u32::try_from(column).ok();
@@ -237,11 +238,9 @@ struct LineCount {
 
 impl LineCount {
     fn forward(&mut self, text: &str, base: u64, at: usize) {
-        for (index, byte) in text.as_bytes()[self.at..at.max(self.at)].iter().enumerate() {
-            if *byte == b'\n' {
-                self.line += 1;
-                self.start = base + (self.at + index) as u64 + 1;
-            }
+        for index in memchr::memchr_iter(b'\n', &text.as_bytes()[self.at..at.max(self.at)]) {
+            self.line += 1;
+            self.start = base + (self.at + index) as u64 + 1;
         }
         self.at = self.at.max(at);
     }
