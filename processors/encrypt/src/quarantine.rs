@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cofferdam_processor::{Catalog, CommandHandler, CommandJob, ObjectRecord, ObjectState, ProcessError, Stores};
@@ -62,7 +63,30 @@ fn not_quarantined(record: &ObjectRecord) -> Stop {
     refusal.with("state", state.as_str()).into()
 }
 
-/// Lets a quarantined object be given out: the decision is durable first, then the sealed copy goes back to the vault.
+/// How long a command waits for the isolation of an object that was quarantined a moment ago.
+const ISOLATION: Duration = Duration::from_secs(5);
+
+/// Waits until the sealed copy of a quarantined object has been isolated, which follows its final row in a moment: what is decided before must not be
+/// overtaken by it.
+async fn isolated(stores: &Stores, record: &ObjectRecord) -> Result<(), Stop> {
+    let Some(sealed) = &record.sealed else { return Ok(()) };
+    let until = tokio::time::Instant::now() + ISOLATION;
+    loop {
+        match quarantine::is_marked(&stores.vault, &sealed.key).await {
+            // Missing: whoever retrieves it is told.
+            Ok(true) | Err(ObjectError::NotFound { .. }) => return Ok(()),
+            Ok(false) if tokio::time::Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(false) => {
+                let id = record.object.id;
+                let message = format!("object {id} is still being isolated: send the command again");
+                return Err(Refusal::new(ErrorCode::NotReady, message).with("object", id).into());
+            }
+            Err(source) => return Err(ProcessError::Store { place: "vault", source }.into()),
+        }
+    }
+}
+
+/// Lets a quarantined object be given out: the decision is durable first, then the sealed copy is brought back to the vault.
 pub(crate) struct Release {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) stores: Stores,
@@ -97,7 +121,7 @@ impl Release {
         let record = find(&self.catalog, job, &request.select).await?;
         let decision = decision(job, DecisionKind::Release, &request.reason);
         match record.state {
-            ObjectState::Quarantined => {}
+            ObjectState::Quarantined => isolated(&self.stores, &record).await?,
             ObjectState::Released if decided(&record, &decision) => {}
             _ => return Err(not_quarantined(&record)),
         }
@@ -160,6 +184,7 @@ impl Destroy {
         let decision = decision(job, DecisionKind::Destroy, &request.reason);
         match record.state {
             ObjectState::Quarantined => {
+                isolated(&self.delete.stores, &record).await?;
                 catalog
                     .decide(&job.command.tenant, &record.object.id, &decision)
                     .await?;

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use crate::crash::{self, Point, When};
-use crate::objects::{ByteStream, Locator, ObjectBody, ObjectError, Place, PutOptions, read_all};
+use crate::objects::{ByteStream, ObjectBody, ObjectError, Place, PutOptions, read_all};
 
 /// What stands in the vault in place of a sealed copy that is in quarantine. No envelope begins like this.
 pub const MARKER: &[u8] = b"quarantined: the sealed copy is in the quarantine bucket, under the same key\n";
@@ -17,14 +17,16 @@ pub const MARKER: &[u8] = b"quarantined: the sealed copy is in the quarantine bu
 /// Moves the sealed copy at `key` from the vault into quarantine.
 ///
 /// The copy is durable and was read back, and found to be the same bytes (SHA-256), before the original is replaced, so that at every moment at least one of them is
-/// there. May be repeated, also after it was interrupted anywhere. Memory does not depend on the size. `Ok(false)` when it was there already,
-/// [`ObjectError::NotFound`] when it is in neither place, [`ObjectError::Corrupt`] when what was written does not read back.
+/// there. May be repeated, also after it was interrupted anywhere, and may be done by several at once. Memory does not depend on the size. `Ok(false)` when it was
+/// there already, [`ObjectError::NotFound`] when it is in neither place, [`ObjectError::Corrupt`] when what was written does not read back.
 pub async fn isolate(vault: &Place, quarantine: &Place, key: &ObjectKey) -> Result<bool, ObjectError> {
-    let at = vault.at(key.clone());
-    if is_marked(vault, key).await? {
-        return quarantine.store.head(&quarantine.at(key.clone())).await.map(|_| false);
-    }
-    copy(vault.store.get(&at, None).await?, quarantine, key).await?;
+    let body = vault.store.get(&vault.at(key.clone()), None).await?;
+    // Told from the very bytes that would be copied: another may be doing the same at this moment.
+    let body = match unless_marker(body).await? {
+        Some(body) => body,
+        None => return quarantine.store.head(&quarantine.at(key.clone())).await.map(|_| false),
+    };
+    copy(body, quarantine, key).await?;
     crash::point(Point::Isolated, When::Before);
     let marker = vault
         .put(key.clone(), Bytes::from_static(MARKER), PutOptions::default())
@@ -33,21 +35,31 @@ pub async fn isolate(vault: &Place, quarantine: &Place, key: &ObjectKey) -> Resu
     marker.map(|_| true)
 }
 
-/// Moves it back. The same promises, the other way round.
+/// Brings the sealed copy back into the vault. It stays in quarantine as well, so that an isolation that is under way at the same time can never be left with its
+/// marker alone. The same promises; `Ok(false)` when it stands in the vault already.
 pub async fn restore(quarantine: &Place, vault: &Place, key: &ObjectKey) -> Result<bool, ObjectError> {
-    let at = quarantine.at(key.clone());
-    match quarantine.store.get(&at, None).await {
-        Ok(body) => {
-            let etag = body.meta.etag.clone();
-            copy(body, vault, key).await?;
-            let held = Locator { etag: Some(etag), ..at };
-            quarantine.store.delete(&held).await?;
-            Ok(true)
-        }
-        Err(missing @ ObjectError::NotFound { .. }) if is_marked(vault, key).await? => Err(missing),
-        Err(ObjectError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
+    match is_marked(vault, key).await {
+        Ok(false) => return Ok(false),
+        Ok(true) | Err(ObjectError::NotFound { .. }) => {}
+        Err(error) => return Err(error),
     }
+    let body = quarantine.store.get(&quarantine.at(key.clone()), None).await?;
+    copy(body, vault, key).await?;
+    Ok(true)
+}
+
+/// The body, unless it is the marker.
+async fn unless_marker(body: ObjectBody) -> Result<Option<ObjectBody>, ObjectError> {
+    if body.meta.size != MARKER.len() as u64 {
+        return Ok(Some(body));
+    }
+    let ObjectBody { meta, range, stream } = body;
+    let bytes = read_all(stream, MARKER.len() as u64).await?;
+    if bytes == MARKER {
+        return Ok(None);
+    }
+    let stream = futures::stream::iter([Ok(bytes)]).boxed();
+    Ok(Some(ObjectBody { meta, range, stream }))
 }
 
 /// Whether the marker stands at this key. [`ObjectError::NotFound`] when nothing does.
@@ -57,12 +69,7 @@ pub async fn is_marked(vault: &Place, key: &ObjectKey) -> Result<bool, ObjectErr
         return Ok(false);
     }
     let body = vault.store.get(&at, None).await?;
-    match read_all(body.stream, MARKER.len() as u64).await {
-        Ok(bytes) => Ok(bytes == MARKER),
-        // It has grown since.
-        Err(ObjectError::TooLarge { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(unless_marker(body).await?.is_none())
 }
 
 /// Writes a copy, with type and user metadata, over whatever is there, and reads it back.

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Fail(u64),
     /// Step number n never ends.
     Hang(u64),
+    /// The step with this number does not return until another fault, or none, is armed.
+    Stall(u64),
 }
 
 /// Counts steps and trips at one.
@@ -36,6 +38,7 @@ pub(crate) struct Plan {
     fault: Mutex<Fault>,
     /// Told when the fault was met.
     pub(crate) met: Notify,
+    resumed: Notify,
 }
 
 impl Plan {
@@ -44,6 +47,7 @@ impl Plan {
             steps: AtomicU64::new(0),
             fault: Mutex::new(Fault::None),
             met: Notify::new(),
+            resumed: Notify::new(),
         })
     }
 
@@ -51,6 +55,7 @@ impl Plan {
     pub(crate) fn arm(&self, fault: Fault) {
         self.steps.store(0, Ordering::SeqCst);
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        self.resumed.notify_waiters();
     }
 
     /// Steps taken since it was armed.
@@ -70,7 +75,16 @@ impl Plan {
                 self.met.notify_one();
                 std::future::pending().await
             }
-            Fault::None | Fault::Fail(_) | Fault::Hang(_) => Ok(()),
+            Fault::Stall(at) if at == step => {
+                let resumed = self.resumed.notified();
+                tokio::pin!(resumed);
+                // Waiting before anybody hears of it.
+                resumed.as_mut().enable();
+                self.met.notify_one();
+                resumed.await;
+                Ok(())
+            }
+            Fault::None | Fault::Fail(_) | Fault::Hang(_) | Fault::Stall(_) => Ok(()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cofferdam_schemas::{
@@ -167,6 +168,25 @@ impl Rig {
     /// is two, before its effect and after it.
     pub fn fail_step(&self, step: u64) {
         self.plan.arm(Fault::Fail(step));
+    }
+
+    /// Holds step number `step` from now on up until [`Rig::heal`], while steps behind it are taken: for two that work at once.
+    pub fn stall_step(&self, step: u64) {
+        self.plan.arm(Fault::Stall(step));
+    }
+
+    /// Waits until a task is held up there; false when it ends before.
+    pub async fn stalled<T>(&self, task: &tokio::task::JoinHandle<T>) -> bool {
+        loop {
+            tokio::select! {
+                () = self.plan.met.notified() => return true,
+                () = tokio::time::sleep(Duration::from_millis(1)) => {
+                    if task.is_finished() {
+                        return false;
+                    }
+                }
+            }
+        }
     }
 
     /// Nothing fails any more, and steps are counted from nought.

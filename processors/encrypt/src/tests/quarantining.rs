@@ -63,7 +63,6 @@ async fn released_it_is_given_out() {
     );
     let sealed = &record.sealed.as_ref().unwrap().key;
     assert!(!quarantine::is_marked(bench.vault(), sealed).await.unwrap());
-    assert!(bench.keys_in(bench.quarantine()).await.is_empty());
     bench.send("retrieve", "r2", by_id(&record)).await.unwrap();
     // The same command again says the same; another one has nothing to do.
     assert_eq!(
@@ -188,7 +187,8 @@ async fn whichever_step_fails_the_repeated_command_finishes() {
                 .await
                 .is_ok_and(|marked| !marked);
             let held = read(bench.quarantine(), sealed.key.as_str()).await.is_ok();
-            assert_eq!((in_vault, held), (verb == "release", false), "{verb} step {step}");
+            let released = verb == "release";
+            assert_eq!((in_vault, held), (released, released), "{verb} step {step}");
             bench.send("delete", "d", by_id(&record)).await.unwrap();
             if !met {
                 break;
@@ -222,4 +222,34 @@ async fn what_is_isolated_is_not_sealed_again() {
     bench.rig.remove(&job).await;
     let again = bench.process(&job, &document).await.unwrap().sealed.unwrap();
     assert_eq!(again.header, sealed.header);
+}
+
+/// Seed 5005 of `prove`: two isolations at once, by the sink and by the re-drive; the slower one took the marker of the faster for the sealed copy. Here one stands still
+/// at each of its steps while everything else happens.
+#[tokio::test]
+async fn isolations_and_releases_at_once_lose_nothing() {
+    for step in 0..40 {
+        let bench = Bench::new().await;
+        let record = bench.finished("a.txt", text(3000), ObjectState::Quarantined).await;
+        let key = record.sealed.clone().unwrap().key;
+        let (vault, held) = (bench.vault().clone(), bench.quarantine().clone());
+        bench.rig.stall_step(step);
+        let slow = tokio::spawn({
+            let (vault, held, key) = (vault.clone(), held.clone(), key.clone());
+            async move { isolate(&vault, &held, &key).await }
+        });
+        let stalled = bench.rig.stalled(&slow).await;
+        if stalled {
+            isolate(&vault, &held, &key).await.unwrap();
+            bench.send("release", "c1", body(&record, "false alarm")).await.unwrap();
+        }
+        bench.rig.heal();
+        slow.await.unwrap().unwrap();
+        if !stalled {
+            assert!(step > 4, "only {step} steps");
+            return;
+        }
+        bench.send("retrieve", "r1", by_id(&record)).await.unwrap();
+    }
+    panic!("more steps than were thought of");
 }
