@@ -6,5 +6,6 @@ mod common;
 mod formats;
 mod hostile;
 mod mutation;
+mod records;
 mod sandbox;
 mod wire;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::common::{Look, Request, Seen, ask, look, make, settings};
-use cofferdam_inside::sandbox::{Breach, Failure, Pool, Settings};
+use crate::common::{Look, Request, Seen, ask, eicar, look, look_within, make, settings};
+use cofferdam_inside::inside::Limits;
+use cofferdam_inside::sandbox::{Breach, Failure, Pool, Settings, Spool};
 
 async fn misbehave(pool: &Pool, how: &str) -> Look {
     ask(pool, &Request::Misbehave(how.to_owned()), b"document").await
@@ -34,7 +35,8 @@ fn bounded() -> Settings {
     let mut settings = settings();
     settings.children = 1;
     settings.bounds.cpu_seconds = 1;
-    settings.wall = Duration::from_secs(20);
+    // By the clock: where others take the processors, a second of them takes long.
+    settings.wall = Duration::from_secs(300);
     settings
 }
 
@@ -55,6 +57,70 @@ async fn breaches_are_verdicts_and_the_next_document_is_unaffected() {
         let next = misbehave(&pool, "hello").await;
         assert_eq!(notes(&next), ["hello"], "after {how}: {:?}", next.end);
     }
+}
+
+/// What was found before a breach is kept, whatever the breach.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_before_a_breach_is_kept() {
+    let pool = Pool::new(bounded());
+    for (how, expected) in [
+        ("allocate", Breach::Memory),
+        ("stack", Breach::Stack),
+        ("panic", Breach::Panic),
+        ("exit", Breach::Exit(7)),
+        ("garbage", Breach::Protocol),
+        ("spin", Breach::Cpu),
+    ] {
+        let found = misbehave(&pool, &format!("find, then {how}")).await;
+        assert_eq!((notes(&found), breach(&found)), (vec!["found"], expected), "{how}");
+    }
+    let mut settings = bounded();
+    settings.wall = Duration::from_millis(500);
+    let found = misbehave(&Pool::new(settings), "find, then spin").await;
+    assert_eq!((notes(&found), breach(&found)), (vec!["found"], Breach::Wall));
+}
+
+/// The same of a real look: an archive with the signature first, and behind it more than can be unpacked in the time there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_before_a_breach_is_reported() {
+    let endless = make::gzip(&vec![0; 16 << 20]).repeat(2_000);
+    let bytes = make::zip(&[
+        make::Entry::stored("a.txt", &eicar()),
+        make::Entry::stored("b.gz", &endless),
+    ]);
+    let limits = Limits {
+        total_bytes: u64::MAX,
+        ratio: u64::MAX,
+        seconds: 60,
+        ..Limits::default()
+    };
+    let mut late = bounded();
+    late.bounds.cpu_seconds = 60;
+    late.wall = Duration::from_secs(2);
+    for (settings, expected) in [(bounded(), Breach::Cpu), (late, Breach::Wall)] {
+        let found = look_within(&Pool::new(settings), "a.zip", &bytes, limits.clone()).await;
+        assert_eq!(breach(&found), expected);
+        assert_eq!(found.signature_at(), ["a.zip!/a.txt"]);
+    }
+}
+
+/// A child that is late has sent more than was read yet: all of it counts, up to the last whole result.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_child_is_read_to_its_end() {
+    let mut settings = bounded();
+    settings.wall = Duration::from_millis(700);
+    let pool = Pool::new(settings);
+    let mut read = 0;
+    let document = Spool::in_memory().unwrap().finish().unwrap();
+    let request = Request::Misbehave("many, then spin".to_owned());
+    let take = |_: Seen| {
+        read += 1;
+        // Longer than there is time for.
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let end = pool.run(&request, &document, take).await;
+    assert!(matches!(end, Err(Failure::Breach(Breach::Wall))), "{end:?}");
+    assert_eq!(read, 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,11 +89,23 @@ fn memchr(bytes: &[u8], word: &[u8]) -> Option<usize> {
 
 fn misbehave(how: &str, document: File, emitter: &mut Emitter<'_, Seen>) {
     let mut note = |text: String| emitter.emit(&Seen::Note(text));
+    let how = how.strip_prefix("find, then ").map_or(how, |how| {
+        note("found".to_owned());
+        how
+    });
     match how {
         "allocate" => {
             let mut all = Vec::new();
             loop {
                 all.push(vec![1u8; 8 << 20]);
+            }
+        }
+        "many, then spin" => {
+            for number in 0..100 {
+                note(number.to_string());
+            }
+            loop {
+                std::hint::spin_loop();
             }
         }
         "spin" => {
@@ -156,6 +168,9 @@ fn misbehave(how: &str, document: File, emitter: &mut Emitter<'_, Seen>) {
 }
 
 fn main() -> std::io::Result<()> {
+    if let Some(done) = cofferdam_inside::records::child_main() {
+        return done;
+    }
     if std::env::args().nth(1).as_deref() != Some("__inside-worker") {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }

@@ -35,6 +35,7 @@ mod zip;
 
 pub use kind::Kind;
 pub use limits::{LimitName, Limits};
+pub use parquet::records;
 pub use place::Place;
 pub use problem::{Class, Problem, Reached};
 pub use source::Source;

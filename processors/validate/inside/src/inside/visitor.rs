@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use serde::{Deserialize, Serialize};
+
 use super::kind::Kind;
 use super::place::{Place, column_letters};
 use super::problem::Problem;
@@ -65,7 +67,7 @@ pub struct Table {
 }
 
 /// A named column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its path, parts joined with a dot.
     pub path: String,

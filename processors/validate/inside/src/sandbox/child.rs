@@ -4,18 +4,21 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::super::answer::{AnswerBounds, AnswerFault, Answered, read_answer, read_frame};
 use super::super::frame::{FromChild, Setup};
 use super::{Breach, InForce, Settings};
 
@@ -23,14 +26,6 @@ use super::{Breach, InForce, Settings};
 const LAST_WORDS: u64 = 4_096;
 /// How long a child that has closed its socket is waited for.
 const DEATH: Duration = Duration::from_secs(2);
-
-/// What went wrong while results were read.
-pub(super) enum Fault {
-    /// Known.
-    Breach(Breach),
-    /// The child closed the socket: its death tells why.
-    Closed,
-}
 
 pub(super) struct Child {
     process: tokio::process::Child,
@@ -120,20 +115,31 @@ impl Child {
             .checked_mul(1_024)
     }
 
-    /// The next frame. Its length is checked before anything is allocated.
-    pub async fn frame(&mut self, limit: u32) -> Result<Vec<u8>, Fault> {
-        let length = self.socket.read_u32_le().await.map_err(|_| Fault::Closed)?;
-        if length > limit {
-            return Err(Fault::Breach(Breach::Protocol));
+    /// Reads one answer, until the deadline. A child that is not done by then is killed, and what it had sent is read to its end: it is
+    /// no less true for having been late.
+    pub async fn answer<S: DeserializeOwned>(
+        &mut self,
+        bounds: AnswerBounds,
+        until: Instant,
+        take: &mut (impl FnMut(S) + Send),
+    ) -> Result<Answered, AnswerFault> {
+        let Self { process, socket, .. } = self;
+        let mut answer = pin!(read_answer(socket, bounds, take));
+        if let Ok(ended) = timeout_at(until, &mut answer).await {
+            return ended;
         }
-        let mut body = vec![0; length as usize];
-        self.socket.read_exact(&mut body).await.map_err(|_| Fault::Closed)?;
-        Ok(body)
+        let _ = process.start_kill();
+        match timeout(DEATH, answer).await {
+            // It was done in the very moment.
+            Ok(Ok(answered)) => Ok(answered),
+            Ok(Err(AnswerFault::Breach(breach))) => Err(AnswerFault::Breach(breach)),
+            Ok(Err(AnswerFault::Closed)) | Err(_) => Err(AnswerFault::Breach(Breach::Wall)),
+        }
     }
 
     /// Ends it and tells why it broke.
-    pub async fn end(mut self, fault: Fault) -> Breach {
-        if let Fault::Breach(breach) = fault {
+    pub async fn end(mut self, fault: AnswerFault) -> Breach {
+        if let AnswerFault::Breach(breach) = fault {
             // It is killed when dropped as well; this also reaps it.
             let _ = timeout(DEATH, self.process.kill()).await;
             return breach;
@@ -224,7 +230,7 @@ impl Spawner {
         let setup = serde_json::to_vec(&setup)?;
         child.socket.write_all(&(setup.len() as u32).to_le_bytes()).await?;
         child.socket.write_all(&setup).await?;
-        let ready = timeout(settings.start, child.frame(settings.frame_bytes)).await;
+        let ready = timeout(settings.start, read_frame(&mut child.socket, settings.frame_bytes)).await;
         match ready {
             Ok(Ok(frame)) => match serde_json::from_slice::<FromChild<()>>(&frame)? {
                 FromChild::Ready(in_force) => child.in_force = in_force,

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::answer::{AnswerBounds, Answered};
 use super::confine::{Bounds, InForce};
-use super::frame::FromChild;
-use child::{Child, Fault, Spawner};
+use child::{Child, Spawner};
 
 #[path = "child.rs"]
 mod child;
@@ -172,8 +172,13 @@ impl Pool {
             None => self.fresh(&request, document).await?,
         };
         let until = Instant::now() + self.settings.wall;
-        match self.results(&mut child, until, &mut take).await {
-            Ok((items, dropped)) => {
+        let bounds = AnswerBounds {
+            frame_bytes: self.settings.frame_bytes,
+            frames: self.settings.frames,
+            result_bytes: self.settings.result_bytes,
+        };
+        match child.answer(bounds, until, &mut take).await {
+            Ok(Answered { items, dropped }) => {
                 child.documents += 1;
                 let cpu = child.cpu().saturating_sub(child.cpu_before);
                 let report = Report {
@@ -210,34 +215,5 @@ impl Pool {
         let mut child = self.spawner.child(&self.settings).await.map_err(Failure::Start)?;
         child.send(request, document).await.map_err(Failure::Start)?;
         Ok(child)
-    }
-
-    async fn results<S: DeserializeOwned>(
-        &self,
-        child: &mut Child,
-        until: Instant,
-        take: &mut (impl FnMut(S) + Send),
-    ) -> Result<(u64, u64), Fault> {
-        let (mut items, mut bytes) = (0u64, 0u64);
-        loop {
-            let frame = match timeout_at(until, child.frame(self.settings.frame_bytes)).await {
-                Ok(Ok(frame)) => frame,
-                Ok(Err(fault)) => return Err(fault),
-                Err(_) => return Err(Fault::Breach(Breach::Wall)),
-            };
-            bytes += frame.len() as u64;
-            match serde_json::from_slice::<FromChild<S>>(&frame) {
-                Ok(FromChild::Item(item)) => {
-                    items += 1;
-                    if items > self.settings.frames || bytes > self.settings.result_bytes {
-                        return Err(Fault::Breach(Breach::Flood));
-                    }
-                    take(item);
-                }
-                Ok(FromChild::Done { dropped }) => return Ok((items, dropped)),
-                Ok(FromChild::Panicked) => return Err(Fault::Breach(Breach::Panic)),
-                Ok(FromChild::Ready(_)) | Err(_) => return Err(Fault::Breach(Breach::Protocol)),
-            }
-        }
     }
 }
