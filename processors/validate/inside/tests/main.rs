@@ -4,6 +4,7 @@
 
 mod common;
 mod formats;
+mod fuzzed;
 mod hostile;
 mod mutation;
 mod records;

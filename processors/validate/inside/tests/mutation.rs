@@ -8,7 +8,7 @@ use crate::common::{look, settings};
 use cofferdam_inside::sandbox::{Breach, Failure, Pool};
 use proptest::prelude::*;
 
-fn samples() -> &'static [(String, Vec<u8>)] {
+pub fn samples() -> &'static [(String, Vec<u8>)] {
     static SAMPLES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
     SAMPLES.get_or_init(|| {
         let mut samples = vec![
@@ -73,7 +73,7 @@ fn samples() -> &'static [(String, Vec<u8>)] {
 }
 
 #[derive(Debug, Clone)]
-enum Change {
+pub enum Change {
     Set(usize, u8),
     Flip(usize, u8),
     Cut(usize),
@@ -81,7 +81,7 @@ enum Change {
     Number(usize, u32),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
         (any::<usize>(), 0u8..8).prop_map(|(at, bit)| Change::Flip(at, bit)),
@@ -95,7 +95,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, change: &Change) {
+pub fn apply(bytes: &mut Vec<u8>, change: &Change) {
     if bytes.is_empty() {
         return;
     }

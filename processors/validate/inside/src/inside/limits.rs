@@ -191,6 +191,10 @@ impl Budget {
         take(&self.text, bytes as u64, LimitName::TextBytes)
     }
 
+    pub fn text_left(&self) -> u64 {
+        self.text.get()
+    }
+
     /// Reserves memory for a document that is read as a whole; [`Budget::release`] gives it back.
     pub fn hold(&self, bytes: u64) -> Result<(), LimitName> {
         take(&self.whole, bytes, LimitName::WholeBytes)

@@ -1,6 +1,9 @@
 //! What the tests share: the pool with the test child, and builders of hostile files.
 
 pub mod make;
+#[path = "../../../../../tests/fuzz/targets/inside/put.rs"]
+#[allow(dead_code, reason = "the fuzz targets use the rest")]
+pub mod put;
 
 use std::io::Write;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod archives;
 mod documents;
+mod exhaust;
 mod pictures;
 
 use std::time::Duration;
@@ -64,12 +65,13 @@ async fn hostile_files_get_their_verdict() {
         documents::documents(),
         pictures::pictures_and_maps(),
         pictures::malware(),
+        exhaust::again_and_again(),
     ]
     .into_iter()
     .flatten()
     .collect();
     let total = cases.len();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut costs) = (Vec::new(), Vec::new());
     for Case { name, bytes, want } in cases {
         let limits = Limits {
             entries: 25_000,
@@ -80,6 +82,7 @@ async fn hostile_files_get_their_verdict() {
         if let Ok(report) = &found.end {
             slowest = slowest.max((report.cpu, name));
             largest = largest.max((report.peak_bytes.unwrap_or(0), name));
+            costs.push((report.cpu, report.peak_bytes.unwrap_or(0) >> 20, name));
         }
         if !want.is_met(&found) {
             wrong.push(format!(
@@ -95,6 +98,10 @@ async fn hostile_files_get_their_verdict() {
         "{} of {total} right; slowest {slowest:?}, most memory {largest:?}",
         total - wrong.len()
     );
+    costs.sort_by_key(|cost| std::cmp::Reverse(cost.0));
+    println!("slowest, with MiB: {:?}", costs.get(..12));
+    costs.sort_by_key(|cost| std::cmp::Reverse(cost.1));
+    println!("largest: {:?}", costs.get(..12));
     assert!(slowest.0.as_secs_f64() < 2.0, "{slowest:?}");
     assert!(largest.0 < 256 << 20, "{largest:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

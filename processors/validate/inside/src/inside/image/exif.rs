@@ -1,10 +1,9 @@
 //! TIFF directories, of which Exif is made (TIFF 6.0, 2; Exif 3.0, 4.6).
 
-use super::{Found, readable};
+use super::{FIELDS, Found, readable};
+use crate::inside::limits::LimitName;
 use crate::inside::source::Source;
 
-/// Directories of one file: pages, and those they point to.
-const DIRECTORIES: usize = 1_000;
 /// Longest text of one field.
 const FIELD: u32 = 64 << 10;
 
@@ -35,14 +34,26 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the Exif data say where the picture was taken.
-pub(super) fn has_gps(source: &Source) -> bool {
-    document(source).gps
+/// Looks at the Exif data of a picture. Its texts are left to who looks at the picture itself.
+pub(super) fn within(source: &Source, picture: &mut Found) {
+    let used = picture.fields;
+    let found = walk(source, used);
+    picture.gps |= found.gps;
+    picture.cut = picture.cut.or(found.cut);
+    picture.fields = found.fields;
 }
 
-/// Walks all directories.
+/// A TIFF file.
 pub(super) fn document(source: &Source) -> Found {
-    let mut found = Found::default();
+    walk(source, 0)
+}
+
+/// Walks all directories. `used` fields were read before.
+fn walk(source: &Source, used: usize) -> Found {
+    let mut found = Found {
+        fields: used,
+        ..Found::default()
+    };
     let Some(order) = source.piece(0, 2) else { return found };
     let reader = Reader {
         source,
@@ -54,9 +65,10 @@ pub(super) fn document(source: &Source) -> Found {
     found.sound = true;
     found.end = source.len();
     while let Some((at, gps)) = stack.pop() {
-        if at == 0 || !seen.insert(at) || seen.len() > DIRECTORIES {
+        if at == 0 || !seen.insert(at) {
             continue;
         }
+        found.fields += 1;
         let Some(count) = reader.u16(at) else {
             found.sound = false;
             continue;
@@ -64,6 +76,12 @@ pub(super) fn document(source: &Source) -> Found {
         // An empty directory of places says nothing.
         found.gps |= gps && count > 1;
         for entry in 0..u64::from(count) {
+            // Directories may lie over each other, and so be more than the file.
+            found.fields += 1;
+            if found.fields > FIELDS {
+                found.cut = Some(LimitName::Entries);
+                return found;
+            }
             let field = at + 2 + entry * 12;
             let (Some(tag), Some(kind), Some(length), Some(value)) = (
                 reader.u16(field),
@@ -86,8 +104,10 @@ pub(super) fn document(source: &Source) -> Found {
                 0x8769 => stack.push((value.into(), false)),
                 0x8825 => stack.push((value.into(), true)),
                 0x010e | 0x013b | 0x8298 | 0x9286 if length > 4 => {
-                    let text = source.some(value.into(), length.min(FIELD) as usize);
-                    found.texts.push((value.into(), readable(&text).replace('\0', " ")));
+                    found.text(value.into(), || {
+                        let text = source.some(value.into(), length.min(FIELD) as usize);
+                        Some(readable(&text).replace('\0', " "))
+                    });
                 }
                 _ => {}
             }

@@ -31,7 +31,9 @@ pub(super) fn walk(source: &Source) -> Found {
                 let Some(end) = blocks(source, at, text.as_mut()) else {
                     return found;
                 };
-                found.texts.extend(text.map(|bytes| (at, readable(&bytes))));
+                if let Some(bytes) = text {
+                    found.text(at, || Some(readable(&bytes)));
+                }
                 found.end = end;
             }
             0x2c => {

@@ -63,17 +63,17 @@ fn segment(source: &Source, marker: u8, at: u64, length: u64, found: &mut Found)
         0xe1 => {
             let body = read();
             if body.starts_with(b"Exif\0\0") {
-                found.gps |= exif::has_gps(&source.window(at + 6, length - 6));
+                exif::within(&source.window(at + 6, length - 6), found);
             } else if let Some(end) = body.iter().position(|byte| *byte == 0) {
                 let text = readable(&body[end + 1..]);
                 found.gps |= text.contains("exif:GPSLatitude");
-                found.texts.push((at, text));
+                found.text(at, || Some(text));
             }
         }
-        0xed => found
-            .texts
-            .push((at, readable(&read()).replace(|letter: char| letter.is_control(), " "))),
-        0xfe => found.texts.push((at, readable(&read()))),
+        0xed => found.text(at, || {
+            Some(readable(&read()).replace(|letter: char| letter.is_control(), " "))
+        }),
+        0xfe => found.text(at, || Some(readable(&read()))),
         _ => {}
     }
 }

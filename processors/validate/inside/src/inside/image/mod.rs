@@ -15,6 +15,10 @@ use super::walk::Walk;
 
 /// Longest text of one part.
 const TEXT: u64 = 1 << 20;
+/// Bytes of all texts of a picture that are kept.
+const TEXTS: usize = 4 << 20;
+/// Fields and directories of a picture's metadata that are read.
+const FIELDS: usize = 100_000;
 
 /// What the walk over the parts found.
 #[derive(Default)]
@@ -28,6 +32,24 @@ struct Found {
     checksum: bool,
     gps: bool,
     texts: Vec<(u64, String)>,
+    /// Bytes of `texts`.
+    kept: usize,
+    /// Fields and directories of metadata that were read.
+    fields: usize,
+    /// A bound that was reached.
+    cut: Option<LimitName>,
+}
+
+impl Found {
+    /// Keeps the text of the part at `at`, unless there is too much of it already.
+    fn text(&mut self, at: u64, text: impl FnOnce() -> Option<String>) {
+        if self.kept > TEXTS {
+            self.cut = Some(LimitName::TextBytes);
+        } else if let Some(text) = text() {
+            self.kept += text.len();
+            self.texts.push((at, text));
+        }
+    }
 }
 
 /// Looks at a picture.
@@ -42,7 +64,8 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, kind: Kind, place: &Pla
     };
     let _ = depth;
     if !found.sound {
-        walk.report_at(&rules::TRUNCATED, place, found.end);
+        // A part that says it is longer than the file ends beyond it.
+        walk.report_at(&rules::TRUNCATED, place, found.end.min(source.len()));
     }
     if found.checksum {
         walk.report(&rules::CHECKSUM, place);
@@ -56,6 +79,9 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, kind: Kind, place: &Pla
     }
     if found.gps {
         walk.report(&rules::GPS, place);
+    }
+    if let Some(name) = found.cut {
+        walk.limit(name, place, None);
     }
     for (at, text) in &found.texts {
         walk.text(&place.child(&format!("text at {at}")), text);

@@ -41,10 +41,10 @@ pub(super) fn walk(source: &Source) -> Found {
                 };
                 (found.width, found.height) = (side(0), side(4));
             }
-            b"tEXt" => found.texts.push((body, readable(&read()).replace('\0', ": "))),
-            b"iTXt" => found.texts.extend(international(&read()).map(|text| (body, text))),
-            b"zTXt" => found.texts.extend(packed(&read()).map(|text| (body, text))),
-            b"eXIf" => found.gps |= exif::has_gps(&source.window(body, length)),
+            b"tEXt" => found.text(body, || Some(readable(&read()).replace('\0', ": "))),
+            b"iTXt" => found.text(body, || international(&read())),
+            b"zTXt" => found.text(body, || packed(&read())),
+            b"eXIf" => exif::within(&source.window(body, length), &mut found),
             b"IEND" => {
                 found.end = body + length + 4;
                 found.sound = true;

@@ -55,12 +55,12 @@ pub(super) fn walk(source: &Source) -> Found {
             }
             b"EXIF" => {
                 let skip = if source.some(at, 6) == b"Exif\0\0" { 6 } else { 0 };
-                found.gps |= exif::has_gps(&source.window(at + skip, length.saturating_sub(skip)));
+                exif::within(&source.window(at + skip, length.saturating_sub(skip)), &mut found);
             }
             b"XMP " => {
                 let text = readable(&body());
                 found.gps |= text.contains("exif:GPSLatitude");
-                found.texts.push((at, text));
+                found.text(at, || Some(text));
             }
             _ => {}
         }

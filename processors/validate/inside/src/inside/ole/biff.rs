@@ -1,5 +1,6 @@
 //! The cells of XLS workbooks ([MS-XLS], BIFF8, and the BIFF5 records that still occur).
 
+use crate::inside::limits::LimitName;
 use crate::inside::ooxml::rows::{Owned, Rows};
 use crate::inside::place::Place;
 use crate::inside::rules::{self, Rule};
@@ -12,6 +13,8 @@ static ENCRYPTED: Rule = rules::ENCRYPTED;
 
 /// Sheets of one workbook.
 const SHEETS: usize = 4_096;
+/// Bytes of records that are read for each byte of the workbook: sheets that begin within each other have the same ones.
+const AGAIN: usize = 4;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
@@ -80,6 +83,7 @@ pub(super) fn read(walk: &mut Walk<'_>, bytes: &[u8], place: &Place) -> Result<(
     if !table.is_empty() {
         strings = Strings::read(table);
     }
+    let mut left = bytes.len().saturating_mul(AGAIN);
     for sheet in sheets {
         if !walk.more(place) {
             break;
@@ -93,7 +97,18 @@ pub(super) fn read(walk: &mut Walk<'_>, bytes: &[u8], place: &Place) -> Result<(
             columns: Vec::new(),
             whole_rows: true,
         };
-        cells(walk, Records { bytes, at: sheet.at }, table, &strings, wide)?;
+        let mut records = Records { bytes, at: sheet.at };
+        let room = bytes.len().min(sheet.at.saturating_add(left));
+        let part = bytes.get(..room).unwrap_or_default();
+        records.bytes = part;
+        let read = cells(walk, &mut records, table, &strings, wide);
+        left = left.saturating_sub(records.at.saturating_sub(sheet.at));
+        if read.is_err() && room < bytes.len() {
+            walk.report(&rules::OVERLAP, place);
+            walk.limit(LimitName::TotalBytes, place, None);
+            return Ok(());
+        }
+        read?;
     }
     Ok(())
 }
@@ -127,7 +142,7 @@ fn characters(bytes: &[u8], len: usize, double: bool) -> String {
 
 fn cells(
     walk: &mut Walk<'_>,
-    records: Records<'_>,
+    records: &mut Records<'_>,
     table: Table,
     strings: &Strings,
     wide: bool,

@@ -103,6 +103,16 @@ impl Cfb {
         Ok(cfb)
     }
 
+    /// Sectors that all streams together may have: twice those of the tables, since a sound file uses each once.
+    pub fn sectors(&self) -> usize {
+        2 * (self.fat.len() + self.mini_fat.len()) + 16
+    }
+
+    /// What it costs to find out that a chain is a circle.
+    pub fn table(&self) -> usize {
+        self.fat.len().max(self.mini_fat.len())
+    }
+
     fn sector(&self, number: u32) -> Option<Vec<u8>> {
         let at = (u64::from(number) + 1) << self.shift;
         let bytes = self.source.some(at, 1 << self.shift);
@@ -242,6 +252,13 @@ pub(super) struct StreamReader {
     places: Vec<u64>,
     at: u64,
     size: u64,
+}
+
+impl StreamReader {
+    /// Its sectors.
+    pub fn units(&self) -> usize {
+        self.places.len()
+    }
 }
 
 impl Read for StreamReader {

@@ -30,6 +30,7 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u
     if cfb.cut {
         walk.limit(LimitName::Entries, place, None);
     }
+    let mut left = cfb.sectors();
     let mut has_macros = false;
     let mut auto = false;
     for stream in &cfb.streams {
@@ -41,7 +42,14 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u
         }
         let inner = place.child(&stream.path);
         let base = stream.path.rsplit('/').next().unwrap_or_default();
-        let Some(mut reader) = cfb.reader(stream) else {
+        let reader = cfb.reader(stream);
+        // A sector belongs to one stream. Many streams of the same ones are the file many times over.
+        let Some(rest) = left.checked_sub(reader.as_ref().map_or(cfb.table(), |reader| reader.units())) else {
+            walk.report(&rules::OVERLAP, place);
+            return walk.limit(LimitName::TotalBytes, place, None);
+        };
+        left = rest;
+        let Some(mut reader) = reader else {
             walk.report(&rules::LOOP, &inner);
             continue;
         };

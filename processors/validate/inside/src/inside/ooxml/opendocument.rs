@@ -86,9 +86,12 @@ fn content(walk: &mut Walk<'_>, place: &Place, inner: &Place, bytes: &[u8]) -> R
             Xml::Close("table-row") => {
                 if let Some(rows) = &mut rows {
                     let times = row_repeat.min(ROWS.saturating_sub(row)).max(1);
-                    // Every repetition counts as cells of its own.
-                    let more = (rows.len() as u64).saturating_mul(times - 1);
-                    if let Err(name) = walk.budget.cells(more) {
+                    // Every repetition counts as cells of its own, with a text of its own.
+                    let (cells, text) = rows.size();
+                    let more = |one: usize| (one as u64).saturating_mul(times - 1);
+                    let text = usize::try_from(more(text)).unwrap_or(usize::MAX);
+                    let room = walk.budget.cells(more(cells)).and_then(|()| walk.budget.text(text));
+                    if let Err(name) = room {
                         walk.limit(name, place, None);
                         rows.flush(walk, 1);
                         return false;

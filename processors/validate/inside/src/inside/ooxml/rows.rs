@@ -64,9 +64,13 @@ impl Rows {
         !self.taken.is_multiple_of(256) || walk.more(&self.table.document)
     }
 
-    /// Cells of the row so far.
-    pub fn len(&self) -> usize {
-        self.cells.len()
+    /// Cells of the row so far, and bytes of their text.
+    pub fn size(&self) -> (usize, usize) {
+        let text = self.cells.iter().map(|(_, value)| match value {
+            Owned::Text(text) => text.len(),
+            _ => 0,
+        });
+        (self.cells.len(), text.sum())
     }
 
     /// Hands the row over, `times` times.

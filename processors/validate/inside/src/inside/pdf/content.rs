@@ -19,13 +19,24 @@ enum Token<'a> {
     Operator(&'a [u8]),
 }
 
-/// The text that a content stream shows.
-pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>) -> String {
+/// Bytes of a string that are given to a font at once: a font may make much of each of them.
+const SHOWN: usize = 8 << 10;
+
+/// What a content stream shows.
+pub(super) struct Shown {
+    pub text: String,
+    /// Whether there is more than `most` bytes of it.
+    pub cut: bool,
+}
+
+/// The text that a content stream shows, about `most` bytes of it.
+pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>, most: usize) -> Shown {
     let mut out = String::new();
     let mut tokens = Tokens { bytes, at: 0 };
     let mut operands: Vec<Token<'_>> = Vec::new();
     let mut font: Option<Rc<Encoding<'_>>> = None;
     let mut height = f32::NAN;
+    let mut cut = false;
     while let Some(token) = tokens.next() {
         let Token::Operator(operator) = token else {
             // An array of texts may be long; anything else of that length is rubbish.
@@ -62,7 +73,14 @@ pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>
                 }
                 for operand in &operands {
                     match operand {
-                        Token::Text(text) => show(text, font.as_deref(), &mut out),
+                        Token::Text(text) => {
+                            for part in text.chunks(SHOWN) {
+                                cut |= out.len() >= most;
+                                if !cut {
+                                    show(part, font.as_deref(), &mut out);
+                                }
+                            }
+                        }
                         Token::Number(gap) if operator == b"TJ" && *gap < GAP => space(&mut out),
                         _ => {}
                     }
@@ -89,8 +107,13 @@ pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>
             _ => {}
         }
         operands.clear();
+        if cut {
+            let end = out.floor_char_boundary(most);
+            out.truncate(end);
+            break;
+        }
     }
-    out
+    Shown { text: out, cut }
 }
 
 fn line(out: &mut String) {
@@ -280,7 +303,7 @@ mod tests {
 
     #[track_caller]
     fn check(content: &str, expected: &str) {
-        assert_eq!(text(content.as_bytes(), &BTreeMap::new()).trim(), expected);
+        assert_eq!(text(content.as_bytes(), &BTreeMap::new(), 1_000).text.trim(), expected);
     }
 
     #[test]

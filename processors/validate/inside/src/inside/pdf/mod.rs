@@ -49,9 +49,9 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u
             if locked {
                 walk.report(&rules::ENCRYPTED, place);
             }
-            walk.guard(place, |walk| objects::look(walk, &document, place, locked, depth));
+            let unpacked = walk.guard(place, |walk| objects::look(walk, &document, place, locked, depth));
             if !locked {
-                walk.guard(place, |walk| pages::look(walk, &document, place));
+                walk.guard(place, |walk| pages::look(walk, &document, place, unpacked.unwrap_or(0)));
             }
             drop(document);
             if !locked {

@@ -45,21 +45,59 @@ static RICH: Rule = rules::PDF_RICH;
 static XFA: Rule = rules::PDF_XFA;
 static LINK: Rule = rules::EXTERNAL_LINK;
 
+/// Longest name of an embedded file that is kept.
+const NAME: usize = 4_096;
+
+/// Texts of objects, as far as there is room for them. The same one may be referred to by every object there is.
+struct Texts {
+    /// Bytes that may still be decoded.
+    room: u64,
+}
+
+impl Texts {
+    /// The text of a string; none where it is none, or where there is no room.
+    fn decode(&mut self, value: &Object) -> Option<String> {
+        let bytes = value.as_str().ok()?;
+        let length = bytes.len() as u64;
+        self.room = self.room.checked_sub(length.max(1)).or_else(|| {
+            self.room = 0;
+            None
+        })?;
+        // Most are of letters that every encoding has, which the parser would look up one by one (ISO 32000-2, annex D.2).
+        let plain = |byte: &u8| (0x20..0x7f).contains(byte) || matches!(byte, b'\t' | b'\n' | b'\r');
+        if bytes.iter().all(plain) {
+            return std::str::from_utf8(bytes).ok().map(str::to_owned);
+        }
+        decode_text_string(value).ok()
+    }
+}
+
 /// Goes over all objects. `locked`: strings and streams are still encrypted.
-pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place, locked: bool, depth: u32) {
-    let names = file_names(document);
+/// Gives the bytes that its streams unpack to.
+pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place, locked: bool, depth: u32) -> u64 {
+    let mut unpacked = 0u64;
+    let mut texts = Texts {
+        room: walk.limits().text_bytes.max(1),
+    };
+    let names = file_names(document, &mut texts);
     let mut said: Vec<&'static str> = Vec::new();
     for (count, (id, object)) in document.objects.iter().enumerate() {
         if count as u64 >= walk.limits().objects {
-            return walk.limit(LimitName::Objects, place, None);
+            walk.limit(LimitName::Objects, place, None);
+            return unpacked;
         }
         if !walk.more(place) {
-            return;
+            return unpacked;
         }
         let here = place.child(&format!("object {}", id.0));
         let mut text = String::new();
-        let mut scripts = Vec::new();
-        for rule in acts(document, object, &mut text, &mut scripts) {
+        // Each is handed over at once: one object may hold the same script over and over.
+        let script = |script: String| {
+            if !locked {
+                walk.text(&place.child(&format!("script {}", id.0)), &script);
+            }
+        };
+        for rule in acts(document, object, &mut texts, &mut text, script) {
             if !said.contains(&rule.name) {
                 said.push(rule.name);
                 walk.report(rule, &here);
@@ -67,11 +105,8 @@ pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place, lock
         }
         if !locked {
             walk.text(&here, &text);
-            for script in scripts {
-                walk.text(&place.child(&format!("script {}", id.0)), &script);
-            }
             if let Ok(stream) = object.as_stream() {
-                streams(walk, *id, stream, place, &names, depth);
+                unpacked = unpacked.saturating_add(streams(walk, *id, stream, place, &names, depth));
             }
         }
     }
@@ -80,15 +115,26 @@ pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place, lock
         acts(
             document,
             &Object::Dictionary(object.clone()),
+            &mut texts,
             &mut text,
-            &mut Vec::new(),
+            |_| {},
         );
         walk.text(&place.child("info"), &text);
     }
+    if texts.room == 0 {
+        walk.limit(LimitName::TextBytes, place, None);
+    }
+    unpacked
 }
 
-/// Which rules an object breaks; also gathers its readable strings and scripts. Objects are at most 100 deep (a bound of the parser).
-fn acts(document: &Document, object: &Object, text: &mut String, scripts: &mut Vec<String>) -> Vec<&'static Rule> {
+/// Which rules an object breaks; also gathers its readable strings, and hands its scripts over. Objects are at most 100 deep (a bound of the parser).
+fn acts(
+    document: &Document,
+    object: &Object,
+    texts: &mut Texts,
+    text: &mut String,
+    mut script: impl FnMut(String),
+) -> Vec<&'static Rule> {
     let mut rules = Vec::new();
     let mut stack = vec![object];
     while let Some(object) = stack.pop() {
@@ -106,8 +152,8 @@ fn acts(document: &Document, object: &Object, text: &mut String, scripts: &mut V
             match key.as_slice() {
                 b"JS" | b"JavaScript" => {
                     rules.push(&JS);
-                    if let Ok(script) = decode_text_string(value) {
-                        scripts.push(script);
+                    if let Some(code) = texts.decode(value) {
+                        script(code);
                     }
                 }
                 b"OpenAction" | b"AA" if is_action(document, value) => rules.push(&OPEN),
@@ -127,8 +173,8 @@ fn acts(document: &Document, object: &Object, text: &mut String, scripts: &mut V
                 _ => {}
             }
             if READ.contains(&key.as_slice())
-                && let Ok(part) = decode_text_string(value)
                 && text.len() < 1 << 20
+                && let Some(part) = texts.decode(value)
             {
                 text.push_str(&part);
                 text.push('\n');
@@ -160,7 +206,7 @@ fn is_action(document: &Document, value: &Object) -> bool {
 }
 
 /// Names of embedded files by the object that holds them (ISO 32000-2, 7.11.3).
-fn file_names(document: &Document) -> BTreeMap<ObjectId, String> {
+fn file_names(document: &Document, texts: &mut Texts) -> BTreeMap<ObjectId, String> {
     let mut names = BTreeMap::new();
     for object in document.objects.values() {
         let Ok(dictionary) = object.as_dict() else { continue };
@@ -169,7 +215,8 @@ fn file_names(document: &Document) -> BTreeMap<ObjectId, String> {
         };
         let name = [b"UF".as_slice(), b"F"]
             .iter()
-            .find_map(|key| decode_text_string(dictionary.get_deref(key, document).ok()?).ok());
+            .find_map(|key| texts.decode(dictionary.get_deref(key, document).ok()?))
+            .map(|name| name.chars().take(NAME).collect::<String>());
         for (_, file) in files.iter() {
             if let (Ok(id), Some(name)) = (file.as_reference(), &name) {
                 names.insert(id, name.clone());
@@ -179,6 +226,7 @@ fn file_names(document: &Document) -> BTreeMap<ObjectId, String> {
     names
 }
 
+/// Hands one stream over, and gives the bytes it unpacks to.
 fn streams(
     walk: &mut Walk<'_>,
     id: ObjectId,
@@ -186,14 +234,15 @@ fn streams(
     place: &Place,
     names: &BTreeMap<ObjectId, String>,
     depth: u32,
-) {
+) -> u64 {
     let kind = |key: &[u8]| stream.dict.get(key).and_then(Object::as_name).unwrap_or_default();
     // The parser has taken these apart already, into objects that are looked at here.
     if matches!(kind(b"Type"), b"ObjStm" | b"XRef") {
-        return;
+        return 0;
     }
     if walk.budget.entry().is_err() {
-        return walk.limit(LimitName::Entries, place, None);
+        walk.limit(LimitName::Entries, place, None);
+        return 0;
     }
     let file = kind(b"Type") == b"EmbeddedFile" || names.contains_key(&id);
     let inner = match names.get(&id) {
@@ -208,14 +257,12 @@ fn streams(
         enter: file,
     };
     let limit = usize::try_from(walk.limits().part_bytes).unwrap_or(usize::MAX);
-    match unpacked(&stream.dict, stream, limit) {
-        Ok(bytes) => {
-            walk.member(
-                found(Packed::Known(stream.content.len() as u64)),
-                &mut Cursor::new(bytes),
-                depth,
-            );
-        }
+    let taken = match unpacked(&stream.dict, stream, limit) {
+        Ok(bytes) => walk.member(
+            found(Packed::Known(stream.content.len() as u64)),
+            &mut Cursor::new(bytes),
+            depth,
+        ),
         Err(problem) => {
             match problem {
                 Unpacked::Picture => {}
@@ -228,7 +275,7 @@ fn streams(
                 && stream.filters().is_ok_and(|filters| filters == [b"FlateDecode"])
             {
                 let mut reader = flate2::read::ZlibDecoder::new(&stream.content[..]);
-                walk.member(found(Packed::Known(stream.content.len() as u64)), &mut reader, depth);
+                walk.member(found(Packed::Known(stream.content.len() as u64)), &mut reader, depth)
             } else {
                 // Pictures are entered: they may say where they were taken.
                 let enter = file || matches!(problem, Unpacked::Picture);
@@ -239,10 +286,11 @@ fn streams(
                     },
                     &mut &stream.content[..],
                     depth,
-                );
+                )
             }
         }
-    }
+    };
+    taken.produced
 }
 
 enum Unpacked {

@@ -19,9 +19,15 @@ const FONTS: usize = 4_096;
 /// Encodings by the dictionary of the font; none where it cannot be read.
 type Fonts<'d> = HashMap<*const Dictionary, Option<Rc<Encoding<'d>>>>;
 
-/// Hands over the text of every page and form.
-pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place) {
+/// Bytes of content that are read for each byte that all streams have, and at least: pages may share what they show, and a letterhead stands on
+/// every one of them.
+const AGAIN: u64 = 4;
+const SHARED: u64 = 16 << 20;
+
+/// Hands over the text of every page and form. `unpacked`: the bytes that all streams have.
+pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place, unpacked: u64) {
     let pages = tree(walk, document, place);
+    let mut left = unpacked.saturating_mul(AGAIN).saturating_add(SHARED);
     let mut fonts = Fonts::new();
     let limit = usize::try_from(walk.limits().part_bytes).unwrap_or(usize::MAX);
     for (number, id) in pages.iter().enumerate() {
@@ -33,9 +39,14 @@ pub(super) fn look(walk: &mut Walk<'_>, document: &Document, place: &Place) {
             walk.limit(LimitName::PartBytes, &here, None);
             continue;
         };
+        let Some(rest) = left.checked_sub(bytes.len() as u64) else {
+            walk.report(&rules::OVERLAP, place);
+            return walk.limit(LimitName::TotalBytes, &here, None);
+        };
+        left = rest;
         let of_page = document.get_page_fonts(*id).unwrap_or_default();
         let encodings = encodings(document, of_page, &mut fonts, limit);
-        walk.text(&here, &content::text(&bytes, &encodings));
+        show(walk, &here, &bytes, &encodings);
     }
     forms(walk, document, place, &mut fonts, limit);
 }
@@ -54,6 +65,7 @@ fn forms<'d>(walk: &mut Walk<'_>, document: &'d Document, place: &Place, fonts: 
         let Ok(bytes) = stream.get_plain_content_with_limit(limit) else {
             continue;
         };
+        let inner = place.child(&format!("form {}", id.0));
         let resources = stream.dict.get_deref(b"Resources", document).and_then(Object::as_dict);
         let own = resources
             .and_then(|resources| resources.get_deref(b"Font", document))
@@ -67,10 +79,17 @@ fn forms<'d>(walk: &mut Walk<'_>, document: &'d Document, place: &Place, fonts: 
             }
         }
         let encodings = encodings(document, of_form, fonts, limit);
-        walk.text(
-            &place.child(&format!("form {}", id.0)),
-            &content::text(&bytes, &encodings),
-        );
+        show(walk, &inner, &bytes, &encodings);
+    }
+}
+
+/// Hands over what a content stream shows, as far as there is room for it.
+fn show(walk: &mut Walk<'_>, place: &Place, bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>) {
+    let room = usize::try_from(walk.budget.text_left()).unwrap_or(usize::MAX);
+    let shown = content::text(bytes, encodings, room);
+    walk.text(place, &shown.text);
+    if shown.cut {
+        walk.limit(LimitName::TextBytes, place, None);
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::Read;
 
+use crate::inside::limits::LimitName;
 use crate::inside::meter::Packed;
 use crate::inside::place::Place;
+use crate::inside::rules;
 use crate::inside::source::Source;
 use crate::inside::visitor::Role;
 use crate::inside::walk::{Found, Walk};
@@ -15,9 +17,13 @@ const DICTIONARY: usize = 1_024;
 /// Longest stream that is taken when its end is missing.
 const STREAM: u64 = 64 << 20;
 
+/// Bytes that are handed over for each byte of the document: streams that begin within each other are the same bytes again.
+const AGAIN: u64 = 4;
+
 /// Hands over every stream that is not `known` by the place of its first byte.
 pub(super) fn streams(walk: &mut Walk<'_>, source: &Source, place: &Place, known: &dyn Fn(usize) -> bool, depth: u32) {
     let mut from = 0u64;
+    let mut left = source.len().saturating_mul(AGAIN);
     while from < source.len() {
         let piece = source.some(from, PIECE);
         let mut at = 0;
@@ -40,12 +46,18 @@ pub(super) fn streams(walk: &mut Walk<'_>, source: &Source, place: &Place, known
             if !walk.more(place) || walk.budget.entry().is_err() {
                 return;
             }
+            let length = end_of(source, data, left);
+            let Some(rest) = left.checked_sub(length) else {
+                walk.report_at(&rules::OVERLAP, place, data);
+                return walk.limit(LimitName::TotalBytes, place, Some(source.len().saturating_sub(data)));
+            };
+            left = rest;
             let before = &piece[word.saturating_sub(DICTIONARY)..word];
             one(
                 walk,
                 source,
                 place,
-                data,
+                (data, length),
                 find(before, b"/FlateDecode").is_some() || find(before, b"/Fl ").is_some(),
                 depth,
             );
@@ -58,8 +70,7 @@ pub(super) fn streams(walk: &mut Walk<'_>, source: &Source, place: &Place, known
     }
 }
 
-fn one(walk: &mut Walk<'_>, source: &Source, place: &Place, data: u64, flate: bool, depth: u32) {
-    let length = end_of(source, data);
+fn one(walk: &mut Walk<'_>, source: &Source, place: &Place, (data, length): (u64, u64), flate: bool, depth: u32) {
     let mut packed = source.window(data, length);
     let found = Found {
         place: place.child(&format!("stream at {data}")),
@@ -83,10 +94,10 @@ fn one(walk: &mut Walk<'_>, source: &Source, place: &Place, data: u64, flate: bo
     }
 }
 
-/// Bytes up to `endstream`.
-fn end_of(source: &Source, data: u64) -> u64 {
+/// Bytes up to `endstream`. It is not looked for much farther than `most`.
+fn end_of(source: &Source, data: u64, most: u64) -> u64 {
     let mut at = 0;
-    while at < STREAM {
+    while at < STREAM && at <= most {
         let piece = source.some(data + at, PIECE);
         if let Some(found) = find(&piece, b"endstream") {
             return at + found as u64;
@@ -96,7 +107,7 @@ fn end_of(source: &Source, data: u64) -> u64 {
         }
         at += (PIECE - 16) as u64;
     }
-    STREAM
+    at.min(STREAM)
 }
 
 pub(super) fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {

@@ -46,7 +46,7 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u
     let directory = match Directory::read(source, &end, walk.limits().entries) {
         Ok(directory) => directory,
         Err(at) => {
-            walk.report_at(&rules::BROKEN, place, at);
+            walk.report_at(&rules::BROKEN, place, at.min(source.len()));
             return entries::salvage(walk, source, place, depth);
         }
     };
