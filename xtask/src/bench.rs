@@ -25,7 +25,7 @@ struct Program {
     peer: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program {
         name: "pipeline",
         about: "the whole path: small documents, latency, large documents, memory, a store of a million",
@@ -42,6 +42,12 @@ const PROGRAMS: [Program; 3] = [
         name: "shell",
         about: "consume, result, ack through the worker shell, with async-nats alone beside it",
         single: &[],
+        peer: None,
+    },
+    Program {
+        name: "validate",
+        about: "what the engines that read text find and how fast, with gitleaks, detect-secrets and presidio beside them",
+        single: &["phi", "injection", "secrets", "formats", "speed"],
         peer: None,
     },
 ];
@@ -129,12 +135,19 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
             .args(request.quick.then_some("--quick"))
             .env("COFFERDAM_NATS_SERVER", &server)
             .envs(tools::go_tools());
+        if program.name == "validate" {
+            command.envs(tools::scanners());
+        }
         let status = lines(&mut command, |from, line| {
             if from == From::Stderr {
                 eprintln!("{line}");
             } else {
-                println!("{line}");
-                if page::figure(line).is_some() {
+                let figure = page::figure(line);
+                match figure.and_then(|(name, ..)| aims::of(name)) {
+                    Some(aim) => println!("{line} (aim {aim})"),
+                    None => println!("{line}"),
+                }
+                if figure.is_some() {
                     text.push_str(line);
                     text.push('\n');
                 }
@@ -274,7 +287,10 @@ mod tests {
 
     #[test]
     fn a_single_bench_goes_to_the_program_that_has_it() {
-        runs(&[], &[("pipeline", &[]), ("envelope", &[]), ("shell", &[])]);
+        runs(
+            &[],
+            &[("pipeline", &[]), ("envelope", &[]), ("shell", &[]), ("validate", &[])],
+        );
         runs(&["small"], &[("pipeline", &["small"])]);
         runs(&["small", "envelope"], &[("pipeline", &["small"]), ("envelope", &[])]);
         runs(&["shell"], &[("shell", &[])]);
@@ -287,11 +303,18 @@ mod tests {
     /// The programs refuse a name they do not know, so the lists here must be theirs.
     #[test]
     fn single_benches_are_those_of_the_program() {
-        let source = include_str!("../../tests/benches/pipeline/main.rs");
-        let list = source.split_once("const BENCHES").expect("a list").1;
-        let list = list.split_once("];").expect("an end").0;
-        let there: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-        assert_eq!(PROGRAMS[0].single, there);
+        for (program, source) in [
+            (&PROGRAMS[0], include_str!("../../tests/benches/pipeline/main.rs")),
+            (
+                &PROGRAMS[3],
+                include_str!("../../processors/validate/scan/benches/validate/main.rs"),
+            ),
+        ] {
+            let list = source.split_once("const BENCHES").expect("a list").1;
+            let list = list.split_once("];").expect("an end").0;
+            let there: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+            assert_eq!(program.single, there, "{}", program.name);
+        }
         let all = every_name();
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len(), "{all:?}");

@@ -27,6 +27,7 @@ usage: cargo xtask <command>
   prove [--minutes N] [--seed S] [--report FILE]
                           the promises under random faults, with a report
   bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks
+  train phi|injection     make the weights of an engine from its data; the same data and code give the same bytes
   fetch-nats              fetch the pinned nats-server and print where it is
   ci fmt|clippy|docs|clean
                           one check of the continuous integration (.ci/run runs all)
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         (Some("up"), rest) => start(&["cofferdam", "up"], rest),
         (Some("test"), rest) => test::Request::parse(rest).and_then(|request| test::all(&request)),
         (Some("bench"), rest) => bench::Request::parse(rest).and_then(|request| bench::run(&request)),
+        (Some("train"), [engine]) => train(engine),
         (Some("fetch-nats"), []) => nats::server().map(|path| {
             println!("{}", path.display());
             ExitCode::SUCCESS
@@ -59,6 +61,26 @@ fn main() -> ExitCode {
         eprintln!("xtask: {message}");
         ExitCode::FAILURE
     })
+}
+
+/// Writes `rules/` of the text engines anew. The trainer is a word of their bench, which has the data at hand.
+fn train(engine: &str) -> Outcome<ExitCode> {
+    let mut command = run::cargo();
+    command
+        .args([
+            "bench",
+            "--profile",
+            "dev",
+            "--locked",
+            "-p",
+            "cofferdam-scan",
+            "--bench",
+            "validate",
+            "--",
+            "train",
+        ])
+        .arg(engine);
+    run::succeed(&mut command).map(|()| ExitCode::SUCCESS)
 }
 
 /// Builds, then becomes the program: signals reach it directly, and its exit code is ours.

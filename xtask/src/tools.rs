@@ -20,38 +20,44 @@ pub(crate) fn python_with_pip() -> Outcome<PathBuf> {
     if let Some(python) = found.iter().find(|python| has_pip(python)) {
         return Ok(python.clone());
     }
-    let own = tools().join("venv/bin/python");
+    let venv = tools().join("venv");
+    let own = venv.join("bin/python");
     for python in found {
-        if (own.exists() || make_venv(&python).is_ok()) && has_pip(&own) {
+        if (own.exists() || make_venv(&python, &venv).is_ok()) && has_pip(&own) {
             return Ok(own);
         }
     }
     Err("there is no Python 3 with pip".to_owned())
 }
 
-fn make_venv(python: &Path) -> Outcome<()> {
-    let venv = tools().join("venv");
-    succeed(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv))
+fn make_venv(python: &Path, venv: &Path) -> Outcome<()> {
+    succeed(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv))
 }
 
 /// The Python of the tests, with what `tests/python/requirements.txt` lists. `None` if there is no such file.
 pub(crate) fn test_python() -> Outcome<Option<PathBuf>> {
     let list = root().join("tests/python/requirements.txt");
-    let Ok(wanted) = std::fs::read_to_string(&list) else {
+    if !list.exists() {
         return Ok(None);
-    };
-    let venv = tools().join("venv");
+    }
+    python_with(&list, &tools().join("venv")).map(Some)
+}
+
+/// The Python of a virtual environment with what a list of requirements names; installed when the list has changed.
+fn python_with(list: &Path, venv: &Path) -> Outcome<PathBuf> {
+    let wanted = std::fs::read_to_string(list).map_err(|e| format!("cannot read {}: {e}", list.display()))?;
     let (python, stamp) = (venv.join("bin/python"), venv.join("requirements.installed"));
     if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Some(python));
+        return Ok(python);
     }
     if !python.exists() {
         let base = on_path("python3")
             .or_else(|| on_path("python"))
             .ok_or("there is no Python 3")?;
-        make_venv(&base)?;
+        make_venv(&base, venv)?;
     }
-    eprintln!("installing the packages of tests/python/requirements.txt");
+    let name = list.strip_prefix(root()).unwrap_or(list).display();
+    eprintln!("installing the packages of {name}");
     let mut pip = Command::new(&python);
     pip.args([
         "-m",
@@ -61,11 +67,31 @@ pub(crate) fn test_python() -> Outcome<Option<PathBuf>> {
         "--disable-pip-version-check",
         "--requirement",
     ])
-    .arg(&list);
+    .arg(list);
     succeed(&mut pip)?;
     std::fs::write(&stamp, wanted).map_err(|e| format!("cannot write {}: {e}", stamp.display()))?;
-    Ok(Some(python))
+    Ok(python)
 }
+
+/// What the engines that read text are compared with, as variables of the bench. One that cannot be had is left out, and why is said here.
+pub(crate) fn scanners() -> Vec<(&'static str, OsString)> {
+    let mut found: Vec<(&str, OsString)> = [GITLEAKS].iter().filter_map(go_tool).collect();
+    // Apart from the packages of the tests: these bring a hundred of their own.
+    let list = root().join("tests/peers/python/requirements.txt");
+    match python_with(&list, &tools().join("venv-peers")) {
+        Ok(python) => found.push(("COFFERDAM_PEER_PYTHON", python.into_os_string())),
+        Err(reason) => eprintln!("detect-secrets and presidio-analyzer: {reason}; the bench goes without them"),
+    }
+    found
+}
+
+/// Not a tool of the tests: it takes minutes to build.
+const GITLEAKS: GoTool = GoTool {
+    variable: "COFFERDAM_GITLEAKS",
+    program: "gitleaks",
+    package: "github.com/zricethezav/gitleaks/v8",
+    version: "v8.30.1",
+};
 
 /// A program that tests use if it is there, built from source with Go.
 struct GoTool {
@@ -113,10 +139,7 @@ fn go_tool(tool: &GoTool) -> Option<(&'static str, OsString)> {
     if !program.exists()
         && let Err(reason) = go_install(&format!("{}@{}", tool.package, tool.version), &folder)
     {
-        eprintln!(
-            "{} {}: {reason}; tests that need it are skipped",
-            tool.program, tool.version
-        );
+        eprintln!("{} {}: {reason}; what needs it is skipped", tool.program, tool.version);
         return None;
     }
     Some((tool.variable, program.into_os_string()))

@@ -1,7 +1,7 @@
 //! What figures are to reach, beside them in the page.
 
 /// Figures with an aim, each in the figure's unit.
-const AIMS: [(&str, &str); 24] = [
+const AIMS: [(&str, &str); 39] = [
     ("small-4KiB.throughput", "≥ 1,000"),
     ("latency-100-a-second.p50", "< 20"),
     ("latency-100-a-second.p99", "< 100"),
@@ -26,6 +26,21 @@ const AIMS: [(&str, &str); 24] = [
     ("scale.seal.aws-lc.1GiB", "≥ 1.7"),
     ("scale.open.aws-lc.1GiB", "≥ 1.7"),
     ("shell.ratio", "≥ 0.8"),
+    ("phi.clinical.f1", "≥ 0.95"),
+    ("phi.clinical.flagged", "≤ 10"),
+    ("phi.structured.f1", "≥ 0.93"),
+    ("injection.duplicates.review.f1", "≥ 0.80"),
+    ("injection.duplicates.review.flagged", "≤ 5"),
+    ("injection.duplicates.documentation", "≤ 5"),
+    ("injection.source.review.f1", "≥ 0.80"),
+    ("injection.source.review.flagged", "≤ 5"),
+    ("injection.source.documentation", "≤ 5"),
+    ("secrets.fresh.unnamed.lines", "≥ 62.5"),
+    ("secrets.benign.named.false", "0"),
+    ("formats.text.right", "358"),
+    ("speed.phi.prose", "≥ 100"),
+    ("speed.injection.half-kilobyte.harmless", "≥ 100"),
+    ("speed.secrets.prose", "≥ 150"),
 ];
 
 /// The aim of a figure, if it has one.

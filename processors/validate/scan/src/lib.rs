@@ -6,3 +6,4 @@ pub mod injection;
 pub mod phi;
 pub mod secrets;
 pub mod structure;
+mod weights;

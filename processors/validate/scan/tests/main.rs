@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod engine;
+mod formats;
 mod packs;
 mod phi;

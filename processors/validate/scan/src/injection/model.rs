@@ -1,6 +1,6 @@
 //! The trained weights: one compact file, checked at load.
 //!
-//! Layout, little-endian: magic `CFINJ` and version; SHA-256 of the training data; thresholds, bias, length
+//! Layout, little-endian: magic `CFINJ` and version; a line about it; SHA-256 of the training data; thresholds, bias, length
 //! penalty; weights of the dense features; scale and `i8` weights of the n-grams; language table; SHA-256 of all
 //! before it.
 
@@ -9,15 +9,18 @@ use sha2::{Digest, Sha256};
 use super::error::InjectionError;
 use super::features::{Counts, DENSE, TABLE_BITS, dense};
 use super::language::{self, Language};
+use crate::weights::{ABOUT, about};
 
 /// The model compiled in.
 pub const BUILT_IN: &[u8] = include_bytes!("../../rules/injection.model");
 const MAGIC: &[u8] = b"CFINJ";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// Version of what makes the weights: raised when they change though the data do not.
+const TRAINER: &str = "1.1.0";
 const ROWS: usize = 1 << TABLE_BITS;
 const SCALARS: usize = 5;
 /// Size of a model file in bytes.
-pub const SIZE: usize = MAGIC.len() + 2 + 32 + 4 * (SCALARS + DENSE) + ROWS + language::TABLE + 32;
+pub const SIZE: usize = MAGIC.len() + 2 + ABOUT + 32 + 4 * (SCALARS + DENSE) + ROWS + language::TABLE + 32;
 
 /// Weights and thresholds.
 pub struct Model {
@@ -119,6 +122,7 @@ impl Model {
             // Panic safety: the parts add up to SIZE, which was checked.
             &body[at - n..at]
         };
+        take(ABOUT);
         let mut training = [0; 32];
         training.copy_from_slice(take(32));
         let mut numbers = [0f32; SCALARS + DENSE];
@@ -150,6 +154,7 @@ impl Model {
         let mut out = Vec::with_capacity(SIZE);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&about("injection.model", TRAINER, "data/injection"));
         out.extend_from_slice(&self.training);
         for number in [self.review, self.quarantine, self.length_penalty, self.bias, self.scale]
             .iter()

@@ -1,6 +1,6 @@
 //! A linear-chain conditional random field (Lafferty, McCallum, Pereira 2001) over hashed features: the second opinion on names, places and ids.
 //!
-//! The weights are a file of the repository, made by `phi-train` from `data/phi`, and are checked at load.
+//! The weights are a file of the repository, made by `cargo xtask train phi` from `data/phi`, and are checked at load.
 
 use std::ops::Range;
 
@@ -11,6 +11,7 @@ use super::kind::Kind;
 use super::lexicon::Lexicon;
 use super::scan::{Found, Source};
 use super::token::{Token, tokens};
+use crate::weights::{ABOUT, about};
 
 /// What it tells apart. The id's kind follows from its context word.
 pub const LABELS: [Kind; 7] = [
@@ -30,8 +31,11 @@ pub const ROW: usize = 16;
 const MOST_ROWS: usize = 1 << 18;
 /// Bits of the small set of known features.
 const KNOWN: usize = 1 << 18;
-const MAGIC: &[u8; 8] = b"CFDPHI\0\x01";
-const BUILT_IN: &[u8] = include_bytes!("../../rules/phi-tagger.bin");
+const MAGIC: &[u8; 8] = b"CFDPHI\0\x02";
+/// Version of what makes the weights: raised when they change though the data do not.
+const TRAINER: &str = "1.0.0";
+/// The file in the repository.
+pub const BUILT_IN: &[u8] = include_bytes!("../../rules/phi-tagger.bin");
 
 /// Whether tag `to` may follow tag `from`: inside follows only begin or inside of the same label.
 pub fn allowed(from: usize, to: usize) -> bool {
@@ -42,7 +46,7 @@ pub fn allowed(from: usize, to: usize) -> bool {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ModelError {
     /// Not such a file, or of another version.
-    #[error("not a tagger of version 1")]
+    #[error("not a tagger of version 2")]
     Magic,
     /// Too short, or with bytes left over.
     #[error("the tagger is cut or too long")]
@@ -75,8 +79,8 @@ impl Tagger {
         hex::encode(self.data)
     }
 
-    /// Reads a file of weights: magic, hash of the training data, scale, transitions, rows (feature, mask of tags, weights), and SHA-256
-    /// of all that.
+    /// Reads a file of weights: magic, line about it, hash of the training data, scale, transitions, rows (feature, mask of tags,
+    /// weights), and SHA-256 of all that.
     pub fn read(bytes: &[u8]) -> Result<Self, ModelError> {
         let body = bytes.strip_prefix(MAGIC).ok_or(ModelError::Magic)?;
         let (_, sum) = bytes.split_last_chunk::<32>().ok_or(ModelError::Length)?;
@@ -95,6 +99,7 @@ impl Tagger {
                 .rev()
                 .fold(0u32, |value, byte| value << 8 | u32::from(*byte))
         };
+        take(ABOUT)?;
         let mut data = [0; 32];
         data.copy_from_slice(take(32)?);
         let scale = f32::from_bits(number(take(4)?));
@@ -143,6 +148,7 @@ impl Tagger {
     /// Writes a file of weights. `rows` are (feature, weights), in the order of the features.
     pub fn write(data: [u8; 32], scale: f32, transitions: &[[i8; ROW]; ROW], rows: &[(u32, [i8; ROW])]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
+        out.extend(about("phi-tagger", TRAINER, "data/phi"));
         out.extend(data);
         out.extend(scale.to_bits().to_le_bytes());
         for row in transitions.iter().take(TAGS) {

@@ -4,6 +4,4 @@ pub mod geojson;
 pub mod json;
 pub mod report;
 pub mod schema;
-#[cfg(test)]
-mod tests;
 pub mod text;
