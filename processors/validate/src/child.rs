@@ -14,7 +14,7 @@ use cofferdam_inside::sandbox::{Failure, Pool, Settings, Spool, worker_main};
 use cofferdam_scan::structure::schema::{RawTable, Selected};
 use cofferdam_schemas::{Finding, Severity};
 
-use crate::look::{Engines, Outcome, Packs, Request, answer};
+use crate::look::{Answer, Engines, Outcome, Packs, Request, answer};
 
 /// The argument by which a child knows what it is. The next argument holds the packs as JSON.
 const CHILD: &str = "__validate-inside";
@@ -38,11 +38,13 @@ fn run(packs: &str) -> io::Result<()> {
     let packs: Packs = serde_json::from_str(packs)?;
     let engines = Arc::new(Engines::load(&packs).map_err(io::Error::other)?);
     worker_main(move || {
-        move |request: Request, document: File, emitter: &mut cofferdam_inside::sandbox::Emitter<'_, Outcome>| {
-            let Ok(outcome) = answer(&engines, request, document) else {
-                return;
+        move |request: Request, document: File, emitter: &mut cofferdam_inside::sandbox::Emitter<'_, Answer>| {
+            let tell = &mut |answer: Answer| {
+                // What is too long to be sent is counted, and the parent hears of it.
+                emitter.emit(&answer);
             };
-            emitter.emit(&outcome);
+            // An error tells nothing, and the parent takes it so.
+            let _ = answer(&engines, request, document, tell);
         }
     })
 }
@@ -86,7 +88,7 @@ impl Children {
         })
     }
 
-    /// Has a document looked into. A child that breaks its bounds is a finding and a limit; what it had found until then is lost with it.
+    /// Has a document looked into. A child that breaks its bounds is a finding and a limit; what it had found until then is kept.
     pub async fn look(
         &self,
         name: &str,
@@ -107,7 +109,11 @@ impl Children {
         #[cfg(test)]
         if let Ok(document) = document.try_clone() {
             let engines = self.engines.clone();
-            let work = tokio::task::spawn_blocking(move || answer(&engines, request, document));
+            let work = tokio::task::spawn_blocking(move || {
+                let mut outcome = Outcome::default();
+                answer(&engines, request, document, &mut |answer| take(&mut outcome, answer))?;
+                Ok::<_, io::Error>(outcome)
+            });
             return Ok(work.await.map_err(io::Error::other)??);
         }
         self.ask(request, document).await
@@ -118,9 +124,9 @@ impl Children {
         let mut told = false;
         let ran = self
             .pool
-            .run(&request, document, |one: Outcome| {
-                outcome = one;
-                told = true;
+            .run(&request, document, |one: Answer| {
+                told |= matches!(one, Answer::Whole(_));
+                take(&mut outcome, one);
             })
             .await;
         match ran {
@@ -145,6 +151,14 @@ impl Children {
             Err(failure) => return Err(ChildError::Child(failure)),
         }
         Ok(outcome)
+    }
+}
+
+/// Takes an answer of the child.
+fn take(outcome: &mut Outcome, answer: Answer) {
+    match answer {
+        Answer::Part(findings) => outcome.findings.extend(findings),
+        Answer::Whole(whole) => *outcome = *whole,
     }
 }
 

@@ -157,6 +157,11 @@ impl Gather {
         self.outcome.facts.insert(name.to_owned(), value.into());
     }
 
+    /// The findings that are listed, in the order in which they came.
+    pub fn listed(&self) -> &[Finding] {
+        &self.outcome.findings
+    }
+
     /// Whether there is a finding of this rule.
     pub fn has_rule(&self, rule: &str) -> bool {
         self.rules.contains_key(rule)

@@ -48,11 +48,27 @@ pub struct Request {
     pub table: Option<RawTable>,
 }
 
-/// Answers one request.
-pub fn answer(engines: &Arc<Engines>, request: Request, document: File) -> std::io::Result<Outcome> {
+/// What the child answers: findings as they are made, so that they are known whatever becomes of it, and in the end everything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Answer {
+    /// Further findings.
+    Part(Vec<Finding>),
+    /// All there is to say. It takes the place of the parts.
+    Whole(Box<Outcome>),
+}
+
+/// Answers one request, giving answers to `tell`.
+pub fn answer(
+    engines: &Arc<Engines>,
+    request: Request,
+    document: File,
+    tell: &mut dyn FnMut(Answer),
+) -> std::io::Result<()> {
     let key = request.hash_key.and_then(|key| hex::decode(key).ok());
     let mut visitor = Inside {
         engines: engines.clone(),
+        told: 0,
+        tell,
         gather: Gather::new(request.most, key),
         rows: None,
         labels: None,
@@ -66,11 +82,16 @@ pub fn answer(engines: &Arc<Engines>, request: Request, document: File) -> std::
     }
     visitor.gather.checked("structure");
     visitor.gather.checked("contents");
-    Ok(visitor.gather.finish())
+    let outcome = visitor.gather.finish();
+    (visitor.tell)(Answer::Whole(Box::new(outcome)));
+    Ok(())
 }
 
-struct Inside {
+struct Inside<'t> {
     engines: Arc<Engines>,
+    /// Findings that were told.
+    told: usize,
+    tell: &'t mut dyn FnMut(Answer),
     gather: Gather,
     rows: Option<Rows>,
     labels: Option<Labels>,
@@ -178,7 +199,17 @@ struct Rows {
     first: bool,
 }
 
-impl Inside {
+impl Inside<'_> {
+    /// Tells what was found since the last time, before going on to what may end this process.
+    fn tell(&mut self) {
+        let found = self.gather.listed();
+        if let Some(further) = found.get(self.told..).filter(|further| !further.is_empty()) {
+            let further = further.to_vec();
+            self.told += further.len();
+            (self.tell)(Answer::Part(further));
+        }
+    }
+
     fn signatures(&self) -> SignatureScanner {
         SignatureScanner::new(self.engines.signatures().clone())
     }
@@ -235,9 +266,10 @@ fn locate(finding: &mut Finding, rows: &Rows, row: u64, column: u32) {
     finding.field = rows.names.get(column as usize).filter(|name| !name.is_empty()).cloned();
 }
 
-impl Visitor for Inside {
+impl Visitor for Inside<'_> {
     fn member(&mut self, member: &Member, bytes: &mut dyn Read) {
         self.flush();
+        self.tell();
         let mut signatures = self.signatures();
         let claims: Vec<Claim> = Claim::of_name(member.place.name()).into_iter().collect();
         let mut look = (member.role == Role::File).then(|| {
@@ -262,6 +294,7 @@ impl Visitor for Inside {
             look.finish(&mut self.gather);
         }
         self.found_in(signatures, &member.place);
+        self.tell();
     }
 
     fn text(&mut self, place: &Place, text: &str) {
@@ -269,6 +302,7 @@ impl Visitor for Inside {
         let mut scan = TextScan::new(self.engines.clone(), place.name(), place.inside(), Encoding::Utf8, 0);
         scan.feed(text.as_bytes(), &mut self.gather);
         scan.finish(&mut self.gather);
+        self.tell();
     }
 
     fn row(&mut self, table: &Table, row: u64, cells: &[Cell<'_>]) {
@@ -321,6 +355,7 @@ impl Visitor for Inside {
         rows.text.push('\n');
         if rows.text.len() >= ROWS {
             self.flush();
+            self.tell();
         }
     }
 
@@ -346,6 +381,7 @@ impl Visitor for Inside {
                 finding.remediation = problem.remediation.map(Into::into);
                 finding.citation = problem.citation.map(Into::into);
                 self.gather.add(finding);
+                self.tell();
             }
         }
     }
@@ -359,7 +395,10 @@ mod tests {
     /// Every value of a cell is found, and one that its column's name gives away is not found twice.
     #[test]
     fn cells_keep_all_their_values_once() {
+        let mut parts = 0;
         let mut inside = Inside {
+            told: 0,
+            tell: &mut |answer| parts += usize::from(matches!(answer, Answer::Part(_))),
             engines: Arc::new(Engines::load(&Packs::default()).unwrap()),
             gather: Gather::new(100, None),
             rows: None,
@@ -380,9 +419,12 @@ mod tests {
             inside.row(&table, row, &[(0, Value::Text(one)), (1, Value::Text(two))]);
         }
         inside.flush();
+        inside.tell();
+        inside.tell();
         let findings = inside.gather.finish().findings;
         let cells = findings.iter().filter(|found| found.rule == "phi/ssn");
         let cells: Vec<_> = cells.map(|found| found.cell.as_deref().unwrap()).collect();
         assert_eq!(cells, ["A2", "B2", "B2"]);
+        assert_eq!(parts, 1, "what was told is not told again");
     }
 }

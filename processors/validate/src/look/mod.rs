@@ -14,7 +14,7 @@ mod text;
 pub use document::Look;
 pub use engines::{EngineError, Engines, Packs, RuleInfo};
 pub use gather::{Gather, Outcome};
-pub use inside::{Request, answer};
+pub use inside::{Answer, Request, answer};
 pub use structure::Structure;
 pub use text::TextScan;
 

@@ -43,7 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let quick = arguments.iter().any(|a| a == "--quick");
     let names: Vec<&String> = arguments.iter().filter(|a| !a.starts_with("--")).collect();
-    if let Some(unknown) = names.iter().find(|name| BENCHES.iter().all(|(known, _)| *known != name.as_str())) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| BENCHES.iter().all(|(known, _)| *known != name.as_str()))
+    {
         let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
         return Err(format!("there is no bench {unknown}; there are {}", known.join(", ")).into());
     }
