@@ -72,6 +72,53 @@ pub async fn over_many_days(store: &dyn Store) {
     }
 }
 
+/// A few under a prefix, many, none, and the prefix itself as a key: in every bucket the same as picking them out of all.
+pub async fn prefixes(store: &dyn Store) {
+    let tenant = tenant();
+    let mut events = Vec::new();
+    for n in 0..1_100_i64 {
+        let (bucket, key) = match n {
+            0..40 => ("inbox", format!("few/{n}")),
+            40..45 => ("other", format!("few/{n}")),
+            45 => ("inbox", "few/".to_owned()),
+            46 => ("inbox", "few0".to_owned()),
+            47 => ("inbox", "fe".to_owned()),
+            _ => ("inbox", format!("many/{n}")),
+        };
+        // Not in the order of the keys, and some at the same time.
+        let doc = object(&tenant, bucket, &key, (n * 7919 % 1000) * 60_000);
+        events.push(stamped(event(&doc), 1));
+    }
+    store.put_events(&events).await.unwrap();
+    let all = keys(store, &tenant, &Filter::default(), 1000).await;
+    assert_eq!(all.len(), 1_100);
+    for prefix in ["few/", "few/4", "few", "many/", "none/", "", "many/1099"] {
+        let filter = Filter {
+            prefix: Some(prefix.to_owned()),
+            ..Filter::default()
+        };
+        let expected: Vec<String> = all.iter().filter(|key| key.starts_with(prefix)).cloned().collect();
+        for limit in [7, 1000] {
+            assert_eq!(
+                keys(store, &tenant, &filter, limit).await,
+                expected,
+                "{prefix:?}, pages of {limit}"
+            );
+        }
+    }
+    let filter = Filter {
+        prefix: Some("few/".to_owned()),
+        bucket: Some(BucketName::new("other").unwrap()),
+        state: Some(ObjectState::Open),
+    };
+    assert_eq!(keys(store, &tenant, &filter, 2).await.len(), 5);
+    let done = Filter {
+        state: Some(ObjectState::Done),
+        ..filter
+    };
+    assert!(keys(store, &tenant, &done, 2).await.is_empty());
+}
+
 /// State, bucket and prefix.
 pub async fn filters(store: &dyn Store) {
     let tenant = tenant();

@@ -36,6 +36,7 @@ macro_rules! store_conformance {
             newest_first_in_pages,
             over_many_days,
             filters,
+            prefixes,
             dead_letters_by_their_index,
             newest_version_of_a_key,
             keys_are_plain_bytes,

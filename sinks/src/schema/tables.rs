@@ -23,6 +23,10 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         cql: include_str!("../../../schemas/db/002_decisions.cql"),
     },
+    Migration {
+        version: 3,
+        cql: include_str!("../../../schemas/db/003_keys.cql"),
+    },
 ];
 
 macro_rules! tables {
@@ -69,6 +73,8 @@ tables! {
     DeadLetters = "dead_letters",
     /// Decisions about quarantined versions.
     ObjectDecisions = "object_decisions",
+    /// Keys in their order.
+    KeysByBucket = "keys_by_bucket",
 }
 
 /// A table's description.

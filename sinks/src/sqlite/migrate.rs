@@ -54,6 +54,13 @@ pub(super) fn run(tx: &Transaction<'_>, now: Timestamp, refused: &mut Option<Str
         for table in &tables {
             tx.execute_batch(&sqlite_ddl(table))?;
         }
+        if file.version == 3 {
+            // What was written before there was this table. Every shard is read, so that any will do.
+            tx.execute_batch(
+                "INSERT INTO keys_by_bucket (tenant, bucket, shard, object_key, last_modified, object_id, _wts, _exp) \
+                 SELECT tenant, bucket, 0, object_key, last_modified, object_id, _wts, _exp FROM objects",
+            )?;
+        }
         let record = Statement {
             table: TableId::SchemaMigrations,
             verb: Verb::InsertIfAbsent,

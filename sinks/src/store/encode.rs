@@ -76,6 +76,13 @@ fn facts(
             .with("object_id", object.id)
             .with("bucket", object.bucket.as_str())
             .with("object_key", object.key.as_str()),
+        Record::new(TableId::KeysByBucket)
+            .with("tenant", tenant)
+            .with("bucket", object.bucket.as_str())
+            .with("shard", shard(&object.id, shards))
+            .with("object_key", object.key.as_str())
+            .with("last_modified", object.last_modified)
+            .with("object_id", object.id),
         Record::new(TableId::DaysByTenant)
             .with("tenant", tenant)
             .with("day", day),

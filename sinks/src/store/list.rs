@@ -13,6 +13,8 @@ use crate::schema::TableId;
 
 /// Rows one call looks at before it answers with what it has and a cursor.
 const LOOK_AT: usize = 5_000;
+/// Most objects under a prefix that are found by their keys.
+const FEW: usize = 1_000;
 /// Rows of one read.
 const CHUNK: usize = 256;
 /// Days of one read.
@@ -27,6 +29,64 @@ fn matches(filter: &Filter, row: &Record) -> Result<bool, StoreError> {
         && row
             .text("object_key")?
             .starts_with(filter.prefix.as_deref().unwrap_or_default()))
+}
+
+/// Objects under a prefix, found by their keys. `None` when there is no prefix, or too many are under it to be brought into the listing's order: then
+/// they are soon met where all are listed.
+pub(super) async fn few<E: Engine>(
+    store: &TableStore<E>,
+    tenant: &TenantName,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Option<Page>, StoreError> {
+    let Some(prefix) = filter.prefix.as_deref().filter(|prefix| !prefix.is_empty()) else {
+        return Ok(None);
+    };
+    let buckets = match &filter.bucket {
+        Some(bucket) => vec![bucket.clone()],
+        None => store.buckets(tenant).await?,
+    };
+    let mut found = Vec::new();
+    for bucket in buckets {
+        let selects = (0..store.shards()).map(|shard| Select {
+            table: TableId::KeysByBucket,
+            partition: vec![tenant.as_str().into(), bucket.as_str().into(), shard.into()],
+            // Before everything with a key that is the prefix itself.
+            after: Some(vec![prefix.into(), i64::MIN.into(), ObjectId(uuid::Uuid::nil()).into()]),
+            limit: FEW + 1,
+        });
+        for rows in store.engine.read(selects.collect()).await? {
+            for row in rows {
+                if !row.text("object_key")?.starts_with(prefix) {
+                    break;
+                }
+                found.push(Cursor {
+                    last_modified: row.time("last_modified")?,
+                    object: row.object("object_id")?,
+                });
+            }
+        }
+        if found.len() > FEW {
+            return Ok(None);
+        }
+    }
+    found.retain(|position| after.is_none_or(|after| *position < after));
+    found.sort_by(|one, other| other.cmp(one));
+    let mut page = Page::default();
+    for chunk in found.chunks(CHUNK) {
+        let ids: Vec<ObjectId> = chunk.iter().map(|position| position.object).collect();
+        for row in store.objects(tenant, &ids).await? {
+            if filter.state.is_none_or(|state| row.state == state) {
+                page.rows.push(row);
+            }
+            if page.rows.len() >= limit {
+                page.next = page.rows.last().map(super::ObjectRow::cursor);
+                return Ok(Some(page));
+            }
+        }
+    }
+    Ok(Some(page))
 }
 
 /// Every object.

@@ -62,6 +62,15 @@ impl<E: Engine> TableStore<E> {
             .collect()
     }
 
+    /// The landing buckets a tenant has rows in.
+    pub(super) async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketName>, StoreError> {
+        let partition = vec![tenant.as_str().into()];
+        let rows = self
+            .rows(Select::new(TableId::BucketsByTenant, partition, MANY_BUCKETS))
+            .await?;
+        rows.iter().map(|row| row.parsed("bucket")).collect()
+    }
+
     async fn one(&self, select: Select) -> Result<Option<Record>, StoreError> {
         Ok(self.engine.read(vec![select]).await?.into_iter().flatten().next())
     }
@@ -120,7 +129,7 @@ pub(super) fn partition(tenant: &TenantName, object: &ObjectId) -> Vec<Value> {
 #[async_trait]
 impl<E: Engine> Store for TableStore<E> {
     async fn put_events(&self, events: &[Stamped<ObjectEvent>]) -> Result<(), StoreError> {
-        let mut out = Vec::with_capacity(events.len() * 6);
+        let mut out = Vec::with_capacity(events.len() * 7);
         events
             .iter()
             .for_each(|event| encode::event(event, self.shards, &mut out));
@@ -140,7 +149,7 @@ impl<E: Engine> Store for TableStore<E> {
     }
 
     async fn put_final(&self, done: &[Stamped<Done>]) -> Result<(), StoreError> {
-        let mut out = Vec::with_capacity(done.len() * 6);
+        let mut out = Vec::with_capacity(done.len() * 7);
         done.iter().for_each(|done| encode::done(done, self.shards, &mut out));
         self.write(out).await
     }
@@ -171,16 +180,9 @@ impl<E: Engine> Store for TableStore<E> {
         if let Some(bucket) = bucket {
             return self.newest(tenant, bucket, key).await;
         }
-        let buckets = self
-            .rows(Select::new(
-                TableId::BucketsByTenant,
-                vec![tenant.as_str().into()],
-                MANY_BUCKETS,
-            ))
-            .await?;
+        let buckets = self.buckets(tenant).await?;
         let mut best: Option<ObjectRow> = None;
-        for row in buckets {
-            let bucket = row.parsed::<BucketName>("bucket")?;
+        for bucket in buckets {
             if let Some(found) = self.newest(tenant, &bucket, key).await?
                 && best.as_ref().is_none_or(|best| found.cursor() > best.cursor())
             {
@@ -200,7 +202,10 @@ impl<E: Engine> Store for TableStore<E> {
         match filter.state {
             // The few that wait for a person have an index of their own.
             Some(ObjectState::Dead) => list::dead(self, tenant, filter, after, limit).await,
-            Some(_) | None => list::all(self, tenant, filter, after, limit).await,
+            Some(_) | None => match list::few(self, tenant, filter, after, limit).await? {
+                Some(page) => Ok(page),
+                None => list::all(self, tenant, filter, after, limit).await,
+            },
         }
     }
 
