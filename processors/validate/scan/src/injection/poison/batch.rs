@@ -54,6 +54,10 @@ const SHORT: usize = 5;
 const STRANGE: f32 = 6.5;
 /// Shorter words, and those with digits, are never strange: units and abbreviations are.
 const LETTERS: usize = 4;
+/// Words that stand out in the same way beyond which none is named. Of words that have nothing to do with the labels less than one
+/// would be found; a dozen are the vocabulary of the batch: where labels are subjects, each has words of its own, and texts in another
+/// language or full of names have many strange ones.
+const VOCABULARY: usize = 12;
 /// Dimensions of the space in which the distance to the centre is taken.
 const SPACE: usize = 512;
 /// Standard deviations from the mean distance that make a record an outlier.
@@ -65,6 +69,13 @@ struct Word {
     count: u32,
     /// Its letters follow each other as in no word.
     strange: bool,
+}
+
+/// A word or pair that may be a trigger.
+struct Trigger {
+    key: u64,
+    records: Vec<usize>,
+    lift: f32,
 }
 
 struct Kept {
@@ -350,7 +361,7 @@ impl<'a> Batch<'a> {
             .collect();
         words.sort_by_key(|(key, _)| **key);
         let candidates = words.len();
-        let mut found = Vec::new();
+        let mut found: [Vec<Trigger>; 2] = Default::default();
         for (key, word) in words {
             let records: Vec<usize> = word.records.iter().map(|record| *record as usize).collect();
             // alike records share many rare words; a trigger stands in unlike ones
@@ -371,26 +382,22 @@ impl<'a> Batch<'a> {
                 None if word.strange && records.iter().all(|record| self.kept[*record].label.is_none()) => 0.0,
                 None => continue,
             };
-            for record in records {
-                let (start, end) = self.places[record][key];
-                found.push((
-                    record,
-                    hit(
-                        "poison/trigger",
-                        Severity::Medium,
-                        (0.3 + 0.1 * lift).min(0.8),
-                        start as usize..end as usize,
-                        if lift > 0.0 {
-                            "a rare word or pair stands in several unlike records, all with one label"
-                        } else {
-                            "a rare and strange word stands in several unlike records"
-                        },
-                    ),
-                ));
-            }
+            found[usize::from(word.strange)].push(Trigger {
+                key: *key,
+                records,
+                lift,
+            });
         }
-        for (record, hit) in found {
-            self.late(record, hit);
+        for triggers in found {
+            if triggers.len() > VOCABULARY {
+                self.limit(
+                    "triggers: so many words stand out in the same way that they are the batch's own vocabulary",
+                );
+                continue;
+            }
+            for trigger in triggers {
+                self.name(&trigger);
+            }
         }
         self.summary.triggered = self
             .summary
@@ -398,6 +405,24 @@ impl<'a> Batch<'a> {
             .values()
             .filter(|hits| hits.iter().any(|hit| hit.rule == "poison/trigger"))
             .count();
+    }
+
+    fn name(&mut self, trigger: &Trigger) {
+        for record in &trigger.records {
+            let (start, end) = self.places[*record][&trigger.key];
+            let found = hit(
+                "poison/trigger",
+                Severity::Medium,
+                (0.3 + 0.1 * trigger.lift).min(0.8),
+                start as usize..end as usize,
+                if trigger.lift > 0.0 {
+                    "a rare word or pair stands in several unlike records, all with one label"
+                } else {
+                    "a rare and strange word stands in several unlike records"
+                },
+            );
+            self.late(*record, found);
+        }
     }
 
     /// How much more frequent the label of `records` is than in the batch, when all have the same and that
