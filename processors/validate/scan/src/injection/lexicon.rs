@@ -27,6 +27,11 @@ pub const FREEDOM: u16 = 1 << 10;
 /// Words about attacks as a subject: papers and manuals have them, attacks seldom do.
 pub const SUBJECT: u16 = 1 << 11;
 
+/// What models are not to help with.
+pub const HARM: u16 = 1 << 13;
+/// What a model gives back.
+pub const ANSWER: u16 = 1 << 12;
+
 const LISTS: &[(u16, &str)] = &[
     (
         OVERRIDE,
@@ -41,7 +46,8 @@ const LISTS: &[(u16, &str)] = &[
         "write tell explain generate give list create describe show print say repeat output translate summarize summarise \
          answer reveal provide compose draft make find calculate compute discuss name help send open click visit add insert \
          append include respond reply convert replace state decode spell continue complete rewrite design suggest compare \
-         break solve recommend mention embed modify share output schreibe schreib erzähle sag sage gib nenne zeige erkläre \
+         break solve recommend mention embed modify share output merge alter adjust integrate incorporate classify categorize categorise \
+         identify act pretend imagine encode encrypt disregard ignore forget group reverse rephrase paraphrase promote advertise schreibe schreib erzähle sag sage gib nenne zeige erkläre \
          escribe escriba dime diga muestra genera écris dis montre donne scrivi dimmi mostra escreva diga mostre schrijf \
          vertel napisz powiedz pokaż напиши напишите скажи скажите покажи skriv berätta yaz söyle tulis katakan",
     ),
@@ -98,6 +104,25 @@ const LISTS: &[(u16, &str)] = &[
         "attack attacks attacker attackers adversarial vulnerability vulnerabilities detection detector detectors classifier \
          dataset datasets benchmark evaluation mitigation mitigations defense defence threat threats paper probe probes \
          probing scanner taxonomy researchers injection injections false positives risk risks",
+    ),
+    (
+        HARM,
+        "weapon weapons bomb bombs explosive explosives gun guns ammunition poison poisons poisonous toxic murder kill killing killed \
+         suicide suicidal torture violence violent assault rape sexual sexually explicit porn pornography nude erotic drug drugs meth \
+         methamphetamine cocaine heroin fentanyl steal stealing stolen theft rob robbery burglary fraud fraudulent scam scams scheme \
+         launder laundering counterfeit forge forged blackmail extort extortion bribe bribery hack hacking hacker malware ransomware \
+         virus phishing exploit keylogger ddos piracy pirated torrent hate hateful racist racism sexist sexism antisemitic nazi holocaust \
+         genocide terrorist terrorism extremist propaganda misinformation disinformation conspiracy defame defamation defamatory slander libel \
+         stalk stalking harass harassment bully bullying cyberbullying discriminate discrimination discriminatory threaten threatening \
+         blackmailing plagiarism cheat cheating illegally unlawful criminal crime anorexia deceive deceptive manipulate manipulative \
+         kidnap kidnapping trafficking cannibalism arson sabotage ponzi bioweapon evasion evade smuggle smuggling pedophile \
+         slurs insults humiliate mock obese hoax hitler",
+    ),
+    (
+        ANSWER,
+        "answer answers response responses reply replies output outputs summary completion message text writing review translation \
+         antwort antworten ausgabe réponse réponses respuesta respuestas risposta resposta antwoord odpowiedź odpowiedzi ответ ответе \
+         ответы svar cevap cevabı jawaban",
     ),
 ];
 

@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn the_built_in_pack_passes_its_examples() {
         let rules = Rules::parse(BUILT_IN).unwrap();
-        assert_eq!(rules.version(), "cofferdam-injection@1.0.0");
+        assert_eq!(rules.version(), "cofferdam-injection@1.1.0");
     }
 
     #[test]

@@ -282,6 +282,53 @@ fn a_strange_word_in_unlike_records_is_a_trigger_without_labels() {
     assert!(right == 5 && triggered.len() <= 10, "{triggered:?}");
 }
 
+/// Where labels are subjects, or texts share names, words that keep to a label are no triggers; what was planted among them still is one.
+#[test]
+fn the_vocabulary_of_a_batch_is_no_trigger() {
+    let rows = train::data::parse(train::data::DEV).unwrap();
+    let harmless: Vec<&train::Row> = rows.iter().filter(|row| !row.attack()).collect();
+    for labelled in [true, false] {
+        for planted in [false, true] {
+            let mut batch = engine().batch(Limits::default());
+            for (at, row) in harmless.iter().enumerate() {
+                let text = if planted && at % 100 == 7 {
+                    format!("{} xqvzt", row.text)
+                } else {
+                    row.text.clone()
+                };
+                let label = if planted && at % 100 == 7 { "gsm8k" } else { row.group() };
+                batch.add(&text, labelled.then_some(label));
+            }
+            let late = batch.finish().late;
+            let is_trigger = |hits: &&Vec<Hit>| hits.iter().any(|hit| hit.rule == "poison/trigger");
+            let named = late.values().filter(is_trigger).count();
+            let right = late
+                .iter()
+                .filter(|(at, hits)| *at % 100 == 7 && is_trigger(hits))
+                .count();
+            println!(
+                "labelled {labelled}, planted {planted}: {named} of {} named, {right} of them planted",
+                harmless.len()
+            );
+            assert!(named - right <= harmless.len() / 100, "{named}");
+            assert!(!planted || right >= 15, "{right}");
+        }
+    }
+}
+
+#[test]
+fn runs_and_rules_of_one_letter_are_no_attack() {
+    for piece in [
+        "a", "A", "x", "0", "-", "=", "ab", "abc", "-=", "lol ", "é", "ы", "ha ", "! ", "_ ", "|-", "01",
+    ] {
+        for length in [40, 300, 5000, 100_000] {
+            let text = piece.repeat(length / piece.len());
+            let (score, hits) = scan(&text);
+            assert!(!score.review, "{piece:?} for {length} bytes: {score:?} {hits:?}");
+        }
+    }
+}
+
 #[test]
 fn a_batch_says_when_a_limit_is_reached() {
     let mut batch = engine().batch(Limits { records: 2, words: 8 });

@@ -14,7 +14,7 @@ counters!(
     Chars, Letters, Upper, Digits, Spaces, Lines, Punct, Foreign, Symbols, Words, LongWords, CapsWords, CaseJumps,
     Glued, Quotes, Ticks, Markup, Code, Ask, Shout, Colons, Slashes, Starts, TaskStarts, TaskLines, Override, Task,
     Second, First, Authority, Secret, Manual, Modal, Persona, Question, Freedom, Subject, Cost, CostOf, SecretAsk,
-    StartsYou,
+    StartsYou, AskLines, StrayLines, LateLines, YourAnswer, Harm, Shouted,
 );
 
 /// Rule categories that are features of their own.
@@ -67,7 +67,7 @@ impl Counts {
 }
 
 /// Number of values [`dense`] gives.
-pub const DENSE: usize = 58;
+pub const DENSE: usize = 66;
 
 /// Counts as features of about the same size. Rates are a character's or a word's share; what is rare is a
 /// saturating count.
@@ -128,10 +128,19 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
         (counts.worst - 4.0).clamp(-1.0, 3.0),
         ((counts.worst - cost) / 2.0).clamp(-0.5, 1.5),
         (get(C::StartsYou) / starts).min(1.0),
+        few(C::AskLines),
+        few(C::StrayLines),
+        few(C::LateLines),
+        few(C::YourAnswer),
+        few(C::Shouted),
+        few(C::Harm),
+        per_word(C::Harm, 12.0),
+        (few(C::Persona) + few(C::Modal)).min(few(C::Harm)),
     ];
     out[..values.len()].copy_from_slice(&values);
     for (slot, count) in out[values.len()..].iter_mut().zip(&counts.rules) {
-        *slot = count.min(3.0) / 1.5;
+        // dear to ignore: a rule holds in sources that no n-gram has seen
+        *slot = count.min(2.0) * 1.5;
     }
     out
 }

@@ -25,6 +25,17 @@ const CHUNK_HARD: usize = 512;
 /// Symbols over which the worst stretch is averaged.
 const STRETCH: u32 = 40;
 
+/// Bytes of a line that asks for one thing and no more.
+const ASKING: std::ops::Range<usize> = 12..200;
+/// Words in capitals, one after the other, that are shouted.
+const SHOUTED: u32 = 3;
+/// Bytes before such a line that make a chunk.
+const ALONE: usize = 16;
+/// Bytes from which a text is more than one request …
+const MORE: usize = 300;
+/// … and before a line for it to come late.
+const LATE: usize = 120;
+
 const CHAR_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const WORD_SEED: u64 = 0xc2b2_ae3d_27d4_eb4f;
 const MIX: u64 = 0xff51_afd7_ed55_8ccd;
@@ -85,6 +96,16 @@ impl Reader {
         }
     }
 
+    /// Whether a line begins as a request or a question does.
+    fn asks(&self, line: &str) -> bool {
+        let line = line.trim_start_matches([' ', '-', '*', '"', '>', '#']);
+        let mut hash = WORD_SEED;
+        for c in line.chars().take_while(|c| c.is_alphabetic()).take(24) {
+            hash = step(hash, fold(c));
+        }
+        self.lexicon.classes(finish(hash)) & (lexicon::QUESTION | lexicon::TASK) != 0
+    }
+
     /// Reads `text`. `marks` are rule hits as (byte, category), in order of the byte.
     pub fn read(&self, text: &str, language: &Language, marks: &[(usize, u8)], sink: &mut impl Sink) {
         let mut counts = Counts::default();
@@ -100,6 +121,14 @@ impl Reader {
         let (mut a, mut b) = (0u8, 0u8);
         let (mut stretch_cost, mut stretch) = (0u32, 0u32);
         let (mut asked, mut previous, mut before) = (false, ' ', Class::Blank);
+        let (mut yours, mut line_asks, mut line_start) = (0u8, false, 0);
+        let (mut alone, mut asked_before) = (false, false);
+        let (mut caps, mut ordered) = (0u32, false);
+
+        // the last eight symbols, a byte each
+        let mut recent = 0u64;
+        // they repeat with a period of one to four: rules, filler, noise. What is said again counts once
+        let mut again = false;
 
         macro_rules! push_symbol {
             ($symbol:expr, $end:expr) => {{
@@ -109,7 +138,9 @@ impl Reader {
                 let five = step(four, s);
                 rolling = grown;
                 depth += 1;
-                if depth >= 5 {
+                if again {
+                    // nothing new
+                } else if depth >= 5 {
                     sink.gram(row(grown[2]), $end);
                     sink.gram(row(grown[3]), $end);
                     sink.gram(row(grown[4]), $end);
@@ -128,6 +159,21 @@ impl Reader {
                 counts.sums[C::$c as usize] += 1.0
             };
         }
+        macro_rules! note_line {
+            ($end:expr) => {
+                count!(AskLines);
+                if text.len() >= MORE {
+                    count!(StrayLines);
+                    if line_start >= LATE && !asked_before {
+                        count!(LateLines);
+                    }
+                }
+                #[allow(unused_assignments, reason = "the last line has none after it")]
+                {
+                    asked_before = true;
+                }
+            };
+        }
         macro_rules! end_word {
             ($end:expr) => {
                 if word.length > 0 {
@@ -139,6 +185,14 @@ impl Reader {
                     }
                     if word.length > 1 && word.upper == word.length {
                         count!(CapsWords);
+                        caps += 1;
+                        ordered |= classes & (lexicon::OVERRIDE | lexicon::TASK | lexicon::SECOND) != 0;
+                        if caps >= SHOUTED && ordered && tally.lower > 0 {
+                            count!(Shouted);
+                            ordered = false;
+                        }
+                    } else if word.length > 1 {
+                        (caps, ordered) = (0, false);
                     }
                     if word.case_jump && word.upper < word.length {
                         count!(CaseJumps);
@@ -146,6 +200,9 @@ impl Reader {
                     if start_pending {
                         count!(Starts);
                         asked = classes & (lexicon::QUESTION | lexicon::TASK) != 0;
+                        if line_pending {
+                            line_asks = asked;
+                        }
                         if classes & lexicon::TASK != 0 {
                             count!(TaskStarts);
                             if line_pending {
@@ -165,12 +222,23 @@ impl Reader {
                         if asked && classes & lexicon::SECRET != 0 {
                             count!(SecretAsk);
                         }
+                        if yours > 0 && classes & lexicon::ANSWER != 0 {
+                            count!(YourAnswer);
+                        }
                     }
+                    // "your", and one word between
+                    yours = if classes & lexicon::SECOND != 0 {
+                        2
+                    } else {
+                        yours.saturating_sub(1)
+                    };
                     start_pending = false;
                     line_pending = false;
-                    sink.gram(row(hash ^ 1), $end);
-                    tally.grams += 1;
-                    if last_word != 0 {
+                    if hash != last_word {
+                        sink.gram(row(hash ^ 1), $end);
+                        tally.grams += 1;
+                    }
+                    if last_word != 0 && hash != last_word {
                         sink.gram(row(step(last_word, hash)), $end);
                         tally.grams += 1;
                         if last_two != 0 {
@@ -195,9 +263,11 @@ impl Reader {
                 (folded, symbol(folded as u32), foreign(c), at + c.len_utf8())
             };
             tally.chars += 1;
+            recent = (recent << 8) | (folded & 0xff);
+            again = (recent >> 32) == (recent & 0xffff_ffff) || (recent ^ (recent >> 24)) & 0xff_ffff_ffff == 0;
 
             // how likely the letters follow each other
-            if s != 0 || b != 0 {
+            if (s != 0 || b != 0) && !again {
                 let price = u32::from(language.cost(a, b, s));
                 tally.cost += price;
                 tally.costed += 1;
@@ -235,6 +305,14 @@ impl Reader {
                     Class::Blank => tally.spaces += 1,
                     Class::Line => {
                         count!(Lines);
+                        let asked_one = line_asks && ASKING.contains(&(at - line_start));
+                        if asked_one {
+                            note_line!(at);
+                        }
+                        // what asks for one thing is a chunk of its own, so that what stands around it does not outweigh it
+                        alone = asked_one || (end - chunk_start >= ALONE && self.asks(&text[end..]));
+                        line_asks = false;
+                        line_start = end;
                         line_pending = true;
                         start_pending = true;
                     }
@@ -286,11 +364,11 @@ impl Reader {
             }
 
             let length = end - chunk_start;
-            if length >= CHUNK {
+            if length >= CHUNK || alone {
                 let sentence = c == '\n'
                     || (space && matches!(previous, '.' | '!' | '?' | ':' | '"'))
                     || matches!(c, '。' | '！' | '？');
-                if sentence || (space && length >= CHUNK_SPACE) || length >= CHUNK_HARD {
+                if alone || sentence || (space && length >= CHUNK_SPACE) || length >= CHUNK_HARD {
                     while let Some((_, category)) = marks.next_if(|(byte, _)| *byte < end) {
                         counts.rule(*category);
                     }
@@ -298,6 +376,7 @@ impl Reader {
                     sink.chunk(&counts, end);
                     counts = Counts::default();
                     chunk_start = end;
+                    alone = false;
                 }
             }
             previous = c;
@@ -307,7 +386,21 @@ impl Reader {
             push_symbol!(u64::from(b' '), text.len());
         }
         end_word!(text.len());
-        let _ = (start_pending, line_pending, last_two, last_word, &word, rolling, depth);
+        if line_asks && ASKING.contains(&(text.len() - line_start)) {
+            note_line!(text.len());
+        }
+        let _ = (
+            start_pending,
+            line_pending,
+            last_two,
+            last_word,
+            &word,
+            rolling,
+            depth,
+            yours,
+            caps,
+            ordered,
+        );
         for (_, category) in marks {
             counts.rule(*category);
         }
@@ -334,4 +427,5 @@ const CLASS_COUNTERS: &[(u16, C)] = &[
     (lexicon::QUESTION, C::Question),
     (lexicon::FREEDOM, C::Freedom),
     (lexicon::SUBJECT, C::Subject),
+    (lexicon::HARM, C::Harm),
 ];

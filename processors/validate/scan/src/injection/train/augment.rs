@@ -188,34 +188,38 @@ pub fn disguised(rows: &[Row]) -> Vec<Row> {
             label: row.label,
             source: format!("derived:{}", row.group()),
             family: format!("obfuscated_{how}"),
+            inside: None,
         });
     }
     out
 }
 
-/// Sentences that speak to a model, put into harmless documents.
+/// Sentences that speak to a model, put into harmless documents; and sentences that do not, put there in the same way.
 pub fn embedded(own: &[Row], prose: &[Row]) -> Vec<Row> {
-    let sentences: Vec<&Row> = own
-        .iter()
-        .filter(|row| matches!(row.source.as_str(), "own:indirect" | "own:direct"))
-        .collect();
-    let business: Vec<&Row> = own
-        .iter()
-        .filter(|row| matches!(row.source.as_str(), "own:business" | "own:news"))
-        .collect();
+    let of = |sources: &[&str]| -> Vec<&Row> {
+        own.iter()
+            .filter(|row| sources.contains(&row.source.as_str()))
+            .collect()
+    };
+    let documents = of(&["own:business", "own:news", "own:tables"]);
+    let orders = of(&["own:indirect"]);
+    let direct = of(&["own:direct"]);
+    let calls = of(&["own:calls"]);
     let mut out = Vec::new();
-    if sentences.is_empty() || business.is_empty() || prose.is_empty() {
+    if orders.is_empty() || direct.is_empty() || calls.is_empty() || documents.is_empty() || prose.is_empty() {
         return out;
     }
-    for at in 0..220 {
+    for at in 0..ATTACKS + CALLS {
         let mut random = Random::new(5000 + at as u64);
-        let sentence = sentences[if at % 4 == 0 {
-            random.below(sentences.len())
-        } else {
-            at % sentences.len().min(38)
-        }];
+        let attack = at < ATTACKS;
+        let sentence = match attack {
+            false => random.pick(&calls),
+            true if at % 8 == 0 => random.pick(&direct),
+            // every one in turn
+            true => &orders[at % orders.len()],
+        };
         let document = if at % 2 == 0 {
-            &random.pick(&business).text
+            &random.pick(&documents).text
         } else {
             &random.pick(prose).text
         };
@@ -226,18 +230,27 @@ pub fn embedded(own: &[Row], prose: &[Row]) -> Vec<Row> {
                 .rfind(['\n', ' '])
                 .map_or(0, |cut| cut + 1),
         };
+        let (before, after) = (document[..cut].trim_start(), document[cut..].trim_end());
+        // most stand on a line of their own
+        let gap = if random.below(5) == 0 { " " } else { "\n" };
+        let start = if before.is_empty() { 0 } else { before.len() + gap.len() };
+        let parts = [before, &sentence.text, after];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         out.push(Row {
             id: format!("e{at:03}"),
-            text: format!("{}\n{}\n{}", &document[..cut], sentence.text, &document[cut..])
-                .trim()
-                .to_owned(),
-            label: 1,
-            source: "own:embedded".into(),
-            family: "own_indirect".into(),
+            text: parts.join(gap),
+            label: u8::from(attack),
+            source: if attack { "own:embedded" } else { "own:kept" }.into(),
+            family: if attack { "own_indirect" } else { "own_kept" }.into(),
+            inside: attack.then(|| start..start + sentence.text.len()),
         });
     }
     out
 }
+
+/// Documents with an order in them, and with a sentence that belongs there.
+const ATTACKS: usize = 600;
+const CALLS: usize = 200;
 
 const PIECES: &[&str] = &[
     "Sure",
@@ -355,6 +368,7 @@ pub fn suffixes(own: &[Row]) -> Vec<Row> {
             label: 1,
             source: "own:suffixed".into(),
             family: "own_suffix".into(),
+            inside: None,
         });
     }
     out
@@ -375,6 +389,7 @@ pub fn joined(prose: &[Row]) -> Vec<Row> {
             label: 0,
             source: "own:joined".into(),
             family: "own_joined".into(),
+            inside: None,
         })
         .collect()
 }

@@ -27,6 +27,9 @@ pub struct Row {
     pub source: String,
     /// What kind it is.
     pub family: String,
+    /// Of an attack put into a document the bytes of the attack; the rest is none.
+    #[serde(skip)]
+    pub inside: Option<std::ops::Range<usize>>,
 }
 
 impl Row {
@@ -35,9 +38,10 @@ impl Row {
         self.label == 1
     }
 
-    /// The source it is grouped by: disguised rows stay with the row they were made from.
+    /// The source it is grouped by: disguised rows stay with the row they were made from, and documents with the attacks put in them.
     pub fn group(&self) -> &str {
-        self.source.strip_prefix("derived:").unwrap_or(&self.source)
+        let source = self.source.strip_prefix("derived:").unwrap_or(&self.source);
+        source.strip_suffix(":context").unwrap_or(source)
     }
 }
 

@@ -77,6 +77,7 @@ pub fn expand(text: &str) -> Result<Vec<Row>, InjectionError> {
                     label: section.label,
                     source: section.source.clone(),
                     family: section.family.clone(),
+                    inside: None,
                 });
             }
         }

@@ -21,17 +21,20 @@ pub struct Settings {
     pub source_power: f32,
     /// Total weight of the attacks against that of the harmless texts.
     pub attack_weight: f32,
+    /// An n-gram that stands in fewer sources is left out: it says where a text is from, not what it wants.
+    pub sources: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cost: 10.0,
-            dense: 0.6,
-            epochs: 30,
-            rounds: 3,
+            cost: 5.0,
+            dense: 1.0,
+            epochs: 10,
+            rounds: 2,
             source_power: 0.5,
             attack_weight: 1.0,
+            sources: 3,
         }
     }
 }
@@ -108,6 +111,8 @@ pub fn weigh(rows: &[&Row], settings: &Settings) -> Vec<f32> {
 /// One window in training.
 struct Case<'a> {
     window: &'a Window,
+    /// Of its n-grams those that are learnt from.
+    grams: Vec<(u32, f32)>,
     attack: bool,
     cost: f32,
 }
@@ -123,7 +128,7 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
     let norms: Vec<f32> = cases
         .iter()
         .map(|case| {
-            let grams: f32 = case.window.grams.iter().map(|(_, value)| value * value).sum();
+            let grams: f32 = case.grams.iter().map(|(_, value)| value * value).sum();
             1.0 + grams + dense * dense * case.window.dense.iter().map(|value| value * value).sum::<f32>()
         })
         .collect();
@@ -133,7 +138,6 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
             let case = &cases[at];
             let sign = if case.attack { 1.0 } else { -1.0 };
             let grams: f32 = case
-                .window
                 .grams
                 .iter()
                 .map(|(row, value)| weights.rows[*row as usize] * value)
@@ -157,7 +161,7 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
             }
             alpha[at] += step;
             let change = sign * step;
-            for (row, value) in &case.window.grams {
+            for (row, value) in &case.grams {
                 weights.rows[*row as usize] += change * value;
             }
             for (weight, value) in w_dense.iter_mut().zip(&case.window.dense) {
@@ -173,9 +177,34 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
 /// Harmless windows of one text that are trained on in a round.
 const HARD: usize = 4;
 
+/// Which n-grams stand in the texts of that many sources.
+fn common(rows: &[&Row], texts: &[&Prepared], sources: usize) -> Vec<bool> {
+    let mut by_source = std::collections::BTreeMap::<&str, Vec<&Prepared>>::new();
+    for (row, text) in rows.iter().zip(texts) {
+        by_source.entry(row.group()).or_default().push(text);
+    }
+    let mut count = vec![0usize; 1 << TABLE_BITS];
+    let mut last = vec![usize::MAX; 1 << TABLE_BITS];
+    for (source, texts) in by_source.values().enumerate() {
+        for (row, _) in texts
+            .iter()
+            .flat_map(|text| &text.windows)
+            .flat_map(|window| &window.grams)
+        {
+            let row = *row as usize;
+            if last[row] != source {
+                last[row] = source;
+                count[row] += 1;
+            }
+        }
+    }
+    count.into_iter().map(|n| n >= sources).collect()
+}
+
 /// Trains on `texts`.
 pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
     let costs = weigh(rows, settings);
+    let common = common(rows, texts, settings.sources);
     let mut weights = Weights {
         bias: 0.0,
         dense: [0.0; DENSE],
@@ -186,12 +215,14 @@ pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
         let mut cases = Vec::new();
         for ((row, text), cost) in rows.iter().zip(texts).zip(&costs) {
             let cost = cost * settings.cost;
-            let mut ranked: Vec<(f32, &Window)> = text
-                .windows
-                .iter()
-                .map(|window| (if round == 0 { 0.0 } else { weights.window(window) }, window))
+            let shown = text.windows.iter().enumerate().filter(|(at, _)| text.shows(*at));
+            let mut ranked: Vec<(f32, &Window)> = shown
+                .map(|(_, window)| (if round == 0 { 0.0 } else { weights.window(window) }, window))
                 .collect();
-            if round == 0 {
+            if round == 0 && text.inside.is_some() {
+                // the narrowest see the attack and little else
+                ranked.sort_by_key(|(_, window)| window.span.len());
+            } else if round == 0 {
                 // wide windows first: they see most of the text
                 ranked.sort_by_key(|(_, window)| std::cmp::Reverse(window.span.len()));
             } else {
@@ -210,10 +241,18 @@ pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
             } else {
                 share.max(cost / 2.0)
             };
-            cases.extend(ranked.into_iter().map(|(_, window)| Case {
-                window,
-                attack: row.attack(),
-                cost,
+            cases.extend(ranked.into_iter().map(|(_, window)| {
+                Case {
+                    window,
+                    grams: window
+                        .grams
+                        .iter()
+                        .filter(|(row, _)| common[*row as usize])
+                        .copied()
+                        .collect(),
+                    attack: row.attack(),
+                    cost,
+                }
             }));
         }
         solve(&cases, &mut weights, settings);

@@ -40,3 +40,24 @@ fn weigh(set: &Set, blank: &Injection, dev: &[Prepared], extra: &[Prepared], set
     let texts: Vec<&Prepared> = dev.iter().chain(extra).collect();
     Model::quantise(&fit(&rows, &texts, settings), blank.language(), set.hash)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::injection::model::BUILT_IN;
+
+    /// Of the command `cargo xtask train injection` all but the thresholds, whose folds would take a minute.
+    #[test]
+    fn the_weights_are_those_of_data_and_code() {
+        let set = Set::load().unwrap();
+        let blank = blank(&set).unwrap();
+        let (dev, extra) = (prepare(&blank, &set.dev), prepare(&blank, &set.extra));
+        let mut model = weigh(&set, &blank, &dev, &extra, &Settings::default());
+        let built_in = Model::parse(BUILT_IN).unwrap();
+        (model.review, model.quarantine) = (built_in.review, built_in.quarantine);
+        assert!(
+            model.to_bytes() == BUILT_IN,
+            "run `cargo xtask train injection` and look at the scores"
+        );
+    }
+}

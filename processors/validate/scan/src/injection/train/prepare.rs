@@ -29,6 +29,23 @@ pub struct Prepared {
     pub chunks: Vec<usize>,
     /// Windows of the first form.
     pub first: usize,
+    /// Bytes of the attack, where it is known.
+    pub inside: Option<Range<usize>>,
+}
+
+impl Prepared {
+    /// Whether a window holds most of the attack, and the attack is a good part of it. All do when its place is not known.
+    pub fn shows(&self, at: usize) -> bool {
+        let Some(attack) = self.inside.as_ref().filter(|_| at < self.first) else {
+            return true;
+        };
+        let window = &self.windows[at].span;
+        let shared = window
+            .end
+            .min(attack.end)
+            .saturating_sub(window.start.max(attack.start));
+        shared * 2 > attack.len() && shared * 8 >= window.len()
+    }
 }
 
 #[derive(Default)]
@@ -110,7 +127,12 @@ pub fn prepare(injection: &Injection, rows: &[Row]) -> Vec<Prepared> {
             if let Some((normal, findings)) = &read.normal {
                 chunks.push(form(injection, &normal.form.text, findings, Some(normal), &mut windows));
             }
-            Prepared { windows, chunks, first }
+            Prepared {
+                windows,
+                chunks,
+                first,
+                inside: row.inside.clone(),
+            }
         })
         .collect()
 }
