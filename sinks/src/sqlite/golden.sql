@@ -170,3 +170,15 @@ CREATE TABLE object_decisions (
   PRIMARY KEY (tenant, object_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE keys_by_bucket (
+  tenant TEXT NOT NULL,
+  bucket TEXT NOT NULL,
+  shard INTEGER NOT NULL,
+  object_key TEXT NOT NULL,
+  last_modified INTEGER NOT NULL,
+  object_id BLOB NOT NULL,
+  _wts INTEGER NOT NULL,
+  _exp INTEGER,
+  PRIMARY KEY (tenant, bucket, shard, object_key, last_modified, object_id)
+) STRICT, WITHOUT ROWID;
+
