@@ -195,6 +195,13 @@ text_id!(
     }
 );
 text_id!(
+    /// SHA-256 (FIPS 180-4) of some bytes: 64 lower-case hex digits.
+    Sha256Hex, "SHA-256", { "pattern": "^[0-9a-f]{64}$" }, |t| {
+        let fits = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if t.len() != 64 || !t.bytes().all(fits) { Err("takes 64 digits of 0-9 and a-f") } else { Ok(()) }
+    }
+);
+text_id!(
     /// Names one request in errors and logs.
     RequestId, "request id", { "minLength": 1, "maxLength": 1024 }, opaque
 );

@@ -35,6 +35,7 @@ mod pump;
 mod quarantine;
 mod retrieve;
 mod signing;
+pub mod statement;
 mod sums;
 mod sweep;
 

@@ -8,17 +8,20 @@ use std::str::FromStr;
 
 use serde_json::json;
 
+use crate::bom::{Batch, Bom, Counts, Document, Maker, Source, Statement};
 use crate::command::{
     Accepted, Command, CommandOutcome, CommandResult, DeleteRequest, DestroyRequest, ReleaseRequest, RetrieveRequest,
     Selector,
 };
+use crate::dsse::{self, Envelope};
 use crate::query::{
     CommandAnswer, CommandQuery, Decision, DecisionKind, ObjectAnswer, ObjectState, ObjectView, ObjectsAnswer,
     ObjectsQuery, ResultView, ResultsAnswer, Step, StepKind,
 };
 use crate::{
     Artefact, Checksums, Done, ErrorCode, EventId, FinalState, Finding, Lane, ObjectEvent, ObjectRef, Outcome, Plan,
-    ProcessorName, ProcessorSummary, ResultEvent, SealedCopy, Severity, Span, Timestamp, Verb, Verdict, WireError,
+    ProcessorName, ProcessorSummary, ResultEvent, ScanLine, SealedCopy, Severity, Span, Timestamp, Verb, Verdict,
+    WireError,
 };
 
 fn id<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -365,5 +368,76 @@ pub(super) fn command_answer() -> CommandAnswer {
         values: BTreeMap::from([("size".to_owned(), json!(1024))]),
         error: None,
         finished_at: at(61),
+    }
+}
+
+fn versions() -> BTreeMap<String, String> {
+    BTreeMap::from([("signatures".to_owned(), "2".to_owned())])
+}
+
+pub(super) fn statement() -> Statement {
+    let object = object();
+    let document = Document {
+        name: object.key.to_string(),
+        bucket: Some(object.bucket),
+        object: Some(object.id),
+        state: Some(ObjectState::Done),
+        size: Some(object.size),
+        sha256: Some(id("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae")),
+        verdict: Some(Verdict::Review),
+        risk: Some(40),
+        findings: 1,
+        rules: [finding().rule].into(),
+        versions: Some(0),
+        checked_at: Some(at(1)),
+    };
+    let mut counts = Counts::default();
+    counts.add(document.verdict);
+    Statement::new(Bom {
+        made_at: at(60),
+        made_by: Maker {
+            program: "cofferdam".to_owned(),
+            version: "0.1.0".to_owned(),
+            key: id("00112233445566778899aabbccddeeff"),
+            tenant: Some(object.tenant),
+        },
+        batch: Batch {
+            prefix: Some("reports/".to_owned()),
+            ..Batch::all(Source::Catalog)
+        },
+        counts,
+        versions: vec![versions()],
+        documents: vec![document],
+        split: None,
+    })
+}
+
+pub(super) fn envelope() -> Envelope {
+    // The form only: these are no signatures.
+    let signature = |half: &str, length| {
+        let keyid = format!("00112233445566778899aabbccddeeff/{half}");
+        dsse::Signature::new(keyid, &vec![0; length])
+    };
+    Envelope::new(
+        dsse::IN_TOTO,
+        b"{}",
+        vec![signature("ed25519", 64), signature("ml-dsa-65", 64)],
+    )
+}
+
+pub(super) fn scan_line() -> ScanLine {
+    ScanLine {
+        path: "reports/2026 Q1.pdf".to_owned(),
+        detected_type: Some("pdf".to_owned()),
+        verdict: Verdict::Review,
+        risk: 40,
+        size: Some(4096),
+        sha256: Some(id("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae")),
+        checked: vec!["signatures".to_owned(), "size".to_owned()],
+        not_checked: vec!["phi/faces".to_owned()],
+        findings: vec![finding()],
+        scores: BTreeMap::from([("injection".to_owned(), 0.25)]),
+        facts: BTreeMap::from([("media_type".to_owned(), json!("application/pdf"))]),
+        versions: versions(),
     }
 }

@@ -1,4 +1,5 @@
-//! The documents that are generated from the types: JSON Schema (draft 2020-12) for each wire type, and one AsyncAPI 3.0 document.
+//! The documents that are generated from the types: JSON Schema (draft 2020-12) for each type that travels in a message or stands in a file, and one AsyncAPI
+//! 3.0 document of the messages.
 //!
 //! They are checked in under `schemas/generated` for people and clients that do not read Rust; a test generates them again and
 //! compares. `COFFERDAM_BLESS=1 cargo test -p cofferdam-schemas` writes them anew.
@@ -14,7 +15,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{command, done, error, event, query, result};
+use crate::{bom, command, done, dsse, error, event, query, result, scan};
 
 pub use asyncapi::STREAMS;
 
@@ -94,6 +95,15 @@ pub fn wire_types() -> Vec<WireType> {
     ]
 }
 
+/// Every type that stands in a file or on standard output by itself.
+pub fn file_types() -> Vec<WireType> {
+    vec![
+        WireType::of::<bom::Statement>("bom-statement", &examples::statement()),
+        WireType::of::<dsse::Envelope>("dsse-envelope", &examples::envelope()),
+        WireType::of::<scan::ScanLine>("scan-line", &examples::scan_line()),
+    ]
+}
+
 /// Every generated file.
 pub fn documents() -> Vec<Document> {
     let types = wire_types();
@@ -101,7 +111,7 @@ pub fn documents() -> Vec<Document> {
         path: format!("{}.schema.json", wire.name),
         text: pretty(&wire.schema()),
     };
-    let mut all: Vec<Document> = types.iter().map(schema).collect();
+    let mut all: Vec<Document> = types.iter().chain(&file_types()).map(schema).collect();
     all.push(Document {
         path: "asyncapi.json".to_owned(),
         text: pretty(&sorted(asyncapi::document(&types))),

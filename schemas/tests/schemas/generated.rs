@@ -23,6 +23,11 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Those of messages and those of files.
+fn types() -> impl Iterator<Item = WireType> {
+    generate::wire_types().into_iter().chain(generate::file_types())
+}
+
 /// Writes what is generated, and a golden message for a type that has none yet, if asked to.
 fn bless() {
     static ONCE: Once = Once::new();
@@ -39,7 +44,7 @@ fn bless() {
         for document in generate::documents() {
             fs::write(generated.join(document.path), document.text).unwrap();
         }
-        for wire in generate::wire_types() {
+        for wire in types() {
             let path = golden.join(golden_name(&wire));
             if !path.exists() {
                 fs::write(path, format!("{:#}\n", wire.example)).unwrap();
@@ -85,7 +90,7 @@ fn validator(wire: &WireType) -> jsonschema::Validator {
 
 #[test]
 fn every_example_is_valid_and_comes_back() {
-    for wire in generate::wire_types() {
+    for wire in types() {
         let validator = validator(&wire);
         let errors: Vec<String> = validator
             .iter_errors(&wire.example)
@@ -131,7 +136,7 @@ fn spoiled(value: &Value) -> Vec<(String, Value)> {
 #[test]
 fn schema_and_type_refuse_the_same() {
     let mut refused = 0;
-    for wire in generate::wire_types() {
+    for wire in types() {
         let validator = validator(&wire);
         for (path, value) in spoiled(&wire.example) {
             let (schema, code) = (validator.is_valid(&value), wire.reread(&value).is_ok());
@@ -159,7 +164,7 @@ fn schema_and_type_refuse_the_same() {
 
 #[test]
 fn requests_refuse_unknown_fields_and_events_ignore_them() {
-    for wire in generate::wire_types() {
+    for wire in types() {
         let mut value = wire.example.clone();
         value
             .as_object_mut()
@@ -189,10 +194,7 @@ fn requests_refuse_unknown_fields_and_events_ignore_them() {
 fn yesterdays_messages_are_still_read() {
     bless();
     let golden = files(&folder("tests/golden"));
-    let types: BTreeMap<_, _> = generate::wire_types()
-        .into_iter()
-        .map(|wire| (golden_name(&wire), wire))
-        .collect();
+    let types: BTreeMap<_, _> = types().map(|wire| (golden_name(&wire), wire)).collect();
     assert_eq!(
         golden.keys().collect::<Vec<_>>(),
         types.keys().collect::<Vec<_>>(),

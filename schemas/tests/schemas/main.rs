@@ -4,6 +4,7 @@
 
 mod cloudevents;
 mod done;
+mod dsse;
 mod generated;
 mod ids;
 mod objects;

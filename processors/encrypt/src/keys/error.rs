@@ -67,6 +67,14 @@ pub enum KeyError {
         /// How it was noticed.
         reason: &'static str,
     },
+    /// What should be a public key for statements is none.
+    #[error("{} is no public key for statements: {reason}", path.display())]
+    NotPublic {
+        /// The file.
+        path: PathBuf,
+        /// How it was noticed.
+        reason: &'static str,
+    },
     /// A ring that can be stolen together with its key is not protected.
     #[error("key file {} lies inside the data directory {}: whoever copies the one has the other; move it out and set processors.encrypt.keys.key_file", key_file.display(), data_dir.display())]
     KeyFileInsideData {
@@ -110,6 +118,12 @@ impl KeyError {
     }
     pub(crate) fn damaged(path: &Path, reason: &'static str) -> KeyError {
         KeyError::Damaged {
+            path: path.to_owned(),
+            reason,
+        }
+    }
+    pub(crate) fn not_public(path: &Path, reason: &'static str) -> KeyError {
+        KeyError::NotPublic {
             path: path.to_owned(),
             reason,
         }

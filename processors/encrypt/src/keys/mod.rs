@@ -16,6 +16,7 @@ mod error;
 mod protection;
 mod ring;
 mod roles;
+mod statement;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub use ring::{
     TenantPublicKeys,
 };
 pub use roles::TenantDoor;
+pub use statement::StatementKeyFile;
 
 /// Random bytes from the operating system. Long-lived keys come from nowhere else.
 fn random(bytes: &mut [u8]) -> Result<(), KeyError> {
