@@ -53,6 +53,11 @@ pub enum Command {
     /// Scan files here, with no server: what they are, whether they are whole, and what is dangerous in them. Exits 0 when all pass, 4 when
     /// something is for review, 5 when something was not looked at in full, 3 when something should be quarantined.
     Scan(Scan),
+    /// Make and verify signed bills of materials: documents, hashes, verdicts, versions of the rules. Verifying needs one public key file and no server.
+    Bom {
+        #[command(subcommand)]
+        command: Bom,
+    },
     /// List, try and check the rules that `scan` and the processor `validate` use.
     Rules {
         #[command(subcommand)]
@@ -134,9 +139,11 @@ pub struct Scan {
     /// With `--records`: the field that holds the label of a training example.
     #[arg(long, value_name = "NAME", requires = "records")]
     pub label: Option<String>,
-    /// With `--records`: write clean, review and quarantine files here, every record in exactly one of them.
+    /// With `--records`: write clean, review and quarantine files here, every record in exactly one of them, and a signed `bom.json`.
     #[arg(long, value_name = "DIR", requires = "records")]
     pub split: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: SigningKey,
     /// Print one SARIF 2.1.0 document.
     #[arg(long, conflicts_with = "json", conflicts_with = "records")]
     pub sarif: bool,
@@ -158,6 +165,73 @@ pub struct Scan {
     /// A file whose bytes key the hashes of values found. Without it only values too long to be guessed are hashed.
     #[arg(long, value_name = "FILE")]
     pub hash_key: Option<PathBuf>,
+}
+
+/// Names the key that signs bills of materials.
+#[derive(Debug, Clone, Args)]
+pub struct SigningKey {
+    /// The private key that signs bills of materials, made at its first use. Without it: `bom.key` in ~/.config/cofferdam.
+    #[arg(long, env = "COFFERDAM_BOM_KEY", value_name = "FILE")]
+    pub bom_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Bom {
+    /// Make a key: `bom.key`, which signs and stays here, and `bom.pub`, which others verify with. `make` does it at its first use.
+    Keygen {
+        /// The folder. Without it: ~/.config/cofferdam.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Sign what is known about a batch of documents: all of a running instance, or those that every condition holds for.
+    Make(BomMake),
+    /// Check a bill of materials. Exits 0 when it holds, 3 when it does not, 1 when it could not be checked.
+    Verify(BomVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct BomMake {
+    /// Only keys that begin so.
+    pub prefix: Option<String>,
+    /// Only this landing bucket.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// Only documents last modified at this time or later: `2026-01-31` or `2026-01-31T08:00:00Z`, in UTC.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only documents last modified before this time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only these objects, by id; can be said several times.
+    #[arg(long = "object", value_name = "ID", conflicts_with_all = ["prefix", "bucket", "since", "until"])]
+    pub objects: Vec<String>,
+    /// Only the objects whose ids stand in this file, one a line; `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prefix", "bucket", "since", "until"])]
+    pub objects_from: Option<PathBuf>,
+    /// Take the lines that `scan --json` printed instead of asking an instance; `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prefix", "bucket", "since", "until", "objects", "objects_from"])]
+    pub from: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: SigningKey,
+    /// Where to write it. Without it: standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Overwrite the output file if it exists.
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BomVerify {
+    /// The bill of materials.
+    #[arg(value_name = "FILE")]
+    pub bom: PathBuf,
+    /// The public key file, `bom.pub`, as its owner gave it to you.
+    #[arg(long, value_name = "PUB")]
+    pub key: PathBuf,
+    /// Also hash the files it names, which lie below this folder.
+    #[arg(long, value_name = "DIR")]
+    pub files: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 //! It knows every other crate and decides nothing. A program with one more processor is `cofferdam::main(list)` with a longer list; see `tests/word-count`.
 
 mod args;
+mod bom;
 mod client;
 mod compose;
 mod config;
@@ -65,6 +66,7 @@ async fn run(cli: Cli, processors: Vec<Registration>) -> Result<Exit, Failure> {
         Command::Watch(watch) => people::watch::run(global, watch).await,
         Command::Status(status) => people::status::run(global, status).await,
         Command::Scan(args) => scan::run(global, args).await,
+        Command::Bom { command } => bom::run(global, command).await,
         Command::Rules { command } => scan::rules::run(global, command),
         Command::Keys { command } => people::keys::run(global, &processors, command),
         Command::Config { command } => configuration(global, &processors, command),

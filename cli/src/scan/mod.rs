@@ -5,15 +5,17 @@ mod records;
 pub mod rules;
 mod sarif;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use cofferdam_processor::Conclusion;
-use cofferdam_schemas::Verdict;
+use cofferdam_schemas::{ScanLine, Verdict};
 use cofferdam_validate::{Config, Files, Plan};
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::args::{Global, Scan};
 use crate::output::{Exit, Failure, json_line};
@@ -138,23 +140,28 @@ fn walk(path: &Path, named: bool, files: &mut Vec<PathBuf>, unreadable: &mut usi
     }
 }
 
-/// The line of `--json`. Its form is stable.
-pub fn document(path: &str, conclusion: &Conclusion) -> Value {
-    let detail = |name: &str| conclusion.details.get(name).cloned().unwrap_or(Value::Null);
+/// The line of `--json`.
+pub fn document(path: &str, conclusion: &Conclusion) -> ScanLine {
     let mut facts = conclusion.details.clone();
-    for name in ["detected_type", "risk", "checked", "not_checked", "scores", "versions"] {
-        facts.remove(name);
+    ScanLine {
+        path: path.to_owned(),
+        detected_type: take(&mut facts, "detected_type"),
+        verdict: conclusion.verdict.unwrap_or(Verdict::Pass),
+        risk: take(&mut facts, "risk").unwrap_or_default(),
+        size: take(&mut facts, "size"),
+        sha256: take(&mut facts, "sha256"),
+        checked: take(&mut facts, "checked").unwrap_or_default(),
+        not_checked: take(&mut facts, "not_checked").unwrap_or_default(),
+        findings: conclusion.findings.clone(),
+        scores: take(&mut facts, "scores").unwrap_or_default(),
+        versions: take(&mut facts, "versions").unwrap_or_default(),
+        facts,
     }
-    json!({
-        "path": path,
-        "type": detail("detected_type"),
-        "verdict": conclusion.verdict.unwrap_or(Verdict::Pass),
-        "risk": detail("risk"),
-        "checked": detail("checked"),
-        "not_checked": detail("not_checked"),
-        "findings": conclusion.findings,
-        "scores": match detail("scores") { Value::Null => json!({}), scores => scores },
-        "facts": facts,
-        "versions": detail("versions"),
-    })
+}
+
+/// A detail that has a place of its own. One of an unexpected form stays among the facts, so that it is not lost.
+fn take<T: DeserializeOwned>(details: &mut BTreeMap<String, Value>, name: &str) -> Option<T> {
+    let taken = T::deserialize(details.get(name)?).ok()?;
+    details.remove(name);
+    Some(taken)
 }

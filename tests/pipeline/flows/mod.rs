@@ -1,5 +1,6 @@
 //! One story a file.
 
+mod bom;
 mod commands;
 mod drop;
 mod errors;
@@ -41,6 +42,9 @@ pub const TESTS: &[Test] = &[
     test("flows::scan::nothing_is_printed_in_clear", scan::nothing_in_clear),
     test("flows::scan::what_is_inside_is_scanned", scan::inside),
     test("flows::scan::records_are_documents_of_their_own", scan::records),
+    test("flows::bom::files_are_signed_without_a_server", bom::files),
+    test("flows::bom::a_split_is_signed_and_nothing_is_lost", bom::split),
+    test("flows::bom::an_instance_is_asked_for_all_of_a_batch", bom::instance),
     test("flows::secrets::plaintext_is_found_nowhere_else", secrets::nowhere),
     test(
         "flows::secrets::what_was_found_is_written_nowhere",

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use cofferdam_tests::tools;
 
-fn cofferdam(home: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
+pub(super) fn cofferdam(home: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
     Ok(Command::new(tools::program("cofferdam")?)
         .args(arguments)
         .current_dir(home)
+        .env("COFFERDAM__CONFIG_DIR", home.join("config"))
         .output()?)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use cofferdam_encrypt::keys::StatementKeyFile;
 use cofferdam_schemas::{Finding, Severity, Span, Verdict};
 use cofferdam_validate::{Batch, BatchLimits, Files};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use self::read::{Fields, Reader, Record};
 use super::human::Counts;
 use crate::args::{Global, Scan};
+use crate::bom::sign;
 use crate::output::{Exit, Failure, json_line, on_terminal, printable};
 
 /// Records scanned together.
@@ -43,6 +45,11 @@ pub async fn run(
     if args.split.is_some() && paths.len() != 1 {
         return Err(Failure::text(Exit::Failure, "--split takes one file of records"));
     }
+    // Before the work, which may be long: a key that cannot be used is told at once.
+    let mut split = match &args.split {
+        None => None,
+        Some(folder) => Some((folder.clone(), sign::key(global, &args.key)?)),
+    };
     let mut worst = Verdict::Pass;
     for path in paths {
         let (files, path, json) = (files.clone(), path.clone(), global.json);
@@ -50,14 +57,21 @@ pub async fn run(
             text: args.field.clone(),
             label: args.label.clone(),
         };
-        let split = args.split.clone();
-        let work = tokio::task::spawn_blocking(move || one(&files, &path, &fields, split.as_deref(), json));
+        // There is one path when there is a split.
+        let split = split.take();
+        let work = tokio::task::spawn_blocking(move || one(&files, &path, &fields, split, json));
         worst = worst.max(work.await??);
     }
     Ok(super::end(worst, unreadable))
 }
 
-fn one(files: &Files, path: &Path, fields: &Fields, split: Option<&Path>, json: bool) -> anyhow::Result<Verdict> {
+fn one(
+    files: &Files,
+    path: &Path,
+    fields: &Fields,
+    split: Option<(PathBuf, StatementKeyFile)>,
+    json: bool,
+) -> anyhow::Result<Verdict> {
     let name = path.to_string_lossy().into_owned();
     let size = std::fs::metadata(path)
         .with_context(|| format!("{name} cannot be read"))?
@@ -129,8 +143,15 @@ fn one(files: &Files, path: &Path, fields: &Fields, split: Option<&Path>, json: 
             println!("{}:{}: {} ({rules})", printable(&name), one.line, one.verdict.as_str());
         }
     }
-    if let Some(folder) = split {
-        split::write(path, folder, reader.header.clone(), &all, &summary, files)?;
+    if let Some((folder, key)) = split {
+        let scanned = split::Input {
+            path,
+            size: reader.size(),
+            sha256: reader.sha256(),
+            header: &reader.header,
+            records: &all,
+        };
+        split::write(&scanned, &folder, &summary, files, &key)?;
     }
     if json {
         json_line(&json!({"path": name, "summary": summary, "versions": files.engines().versions()}))?;

@@ -1,11 +1,14 @@
 //! Reading records, with the places they stand at.
 
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::scan::human::plain;
 
@@ -34,16 +37,40 @@ pub(super) struct Reader {
     kind: Kind,
     /// The bytes of a table's header, which each part of a split begins with.
     pub(super) header: Vec<u8>,
+    seen: Rc<RefCell<Seen>>,
+}
+
+/// What was read so far: the whole file, once there are no more records.
+#[derive(Default)]
+struct Seen {
+    size: u64,
+    sha256: Sha256,
+}
+
+/// Counts and hashes what goes through, so that what is signed are the bytes that were scanned.
+struct Hashed {
+    file: File,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        let mut seen = self.seen.borrow_mut();
+        seen.size += count as u64;
+        seen.sha256.update(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 enum Kind {
     Lines {
-        file: BufReader<File>,
+        file: BufReader<Hashed>,
         at: u64,
         line: u64,
     },
     Table {
-        csv: Box<csv::Reader<File>>,
+        csv: Box<csv::Reader<Hashed>>,
         names: csv::StringRecord,
     },
 }
@@ -65,11 +92,17 @@ impl Reader {
             ),
             _ => None,
         };
+        let seen = Rc::<RefCell<Seen>>::default();
+        let file = Hashed {
+            file,
+            seen: seen.clone(),
+        };
         let Some(delimiter) = delimiter else {
-            let file = BufReader::new(file);
+            let file = BufReader::with_capacity(64 * 1024, file);
             return Ok(Self {
                 kind: Kind::Lines { file, at: 0, line: 0 },
                 header: Vec::new(),
+                seen,
             });
         };
         let mut csv = csv::ReaderBuilder::new()
@@ -88,7 +121,18 @@ impl Reader {
                 names,
             },
             header,
+            seen,
         })
+    }
+
+    /// Bytes read so far.
+    pub(super) fn size(&self) -> u64 {
+        self.seen.borrow().size
+    }
+
+    /// SHA-256 of them, in hexadecimal.
+    pub(super) fn sha256(&self) -> String {
+        hex::encode(self.seen.borrow().sha256.clone().finalize())
     }
 
     pub(super) fn block(&mut self, fields: &Fields, most: usize) -> anyhow::Result<Vec<Record>> {
@@ -108,7 +152,7 @@ impl Reader {
 }
 
 fn next_line(
-    file: &mut BufReader<File>,
+    file: &mut BufReader<Hashed>,
     at: &mut u64,
     line: &mut u64,
     fields: &Fields,
@@ -189,7 +233,11 @@ fn gather(value: &Value, text: &mut String) {
     }
 }
 
-fn next_row(csv: &mut csv::Reader<File>, names: &csv::StringRecord, fields: &Fields) -> anyhow::Result<Option<Record>> {
+fn next_row(
+    csv: &mut csv::Reader<Hashed>,
+    names: &csv::StringRecord,
+    fields: &Fields,
+) -> anyhow::Result<Option<Record>> {
     let start = csv.position().byte();
     let line = csv.position().line();
     let mut row = csv::ByteRecord::new();
