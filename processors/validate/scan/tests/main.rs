@@ -4,5 +4,6 @@
 
 mod engine;
 mod formats;
+mod fuzzed;
 mod packs;
 mod phi;

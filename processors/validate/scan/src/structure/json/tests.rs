@@ -101,6 +101,17 @@ fn findings() {
     );
 }
 
+/// A fuzz target found this one's place behind the end of the document: it was where the run of letters ended, and with that where a piece did.
+#[test]
+fn found_half_a_pair_before_the_end_stands_inside() {
+    let report = json(br#"["\ud800xyz"#, usize::MAX).0;
+    let half = report
+        .findings
+        .iter()
+        .find(|problem| problem.rule == "structure/json-surrogate");
+    assert_eq!(half.unwrap().span, Some(8..9));
+}
+
 #[test]
 fn other_encodings_are_faults_but_are_read() {
     let text: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_be_bytes).collect();

@@ -37,12 +37,12 @@ impl Parser {
             (*from, *at) = (end, end);
             return Some(());
         }
-        let moved = run > *at;
+        // Where the run begins and not where it ends, which may be the end of the piece.
+        if run > *at && std::mem::take(&mut self.high) {
+            self.surrogate(piece, *at, out);
+        }
         self.length += run - *at;
         *at = run;
-        if moved && std::mem::take(&mut self.high) {
-            self.surrogate(piece, run, out);
-        }
         let byte = *bytes.get(run)?;
         match byte {
             b'"' => {
