@@ -130,7 +130,7 @@ pub struct Scan {
     /// Files and folders; folders with everything below them, links excepted.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Take each record of a JSON-lines or CSV file as a document of its own, and look for duplicates and poison across them.
+    /// Take each record of a JSON-lines, CSV or Parquet file as a document of its own, and look for duplicates and poison across them.
     #[arg(long)]
     pub records: bool,
     /// With `--records`: the field whose text is scanned (`a.b` goes deeper). Without it: all text of a record.

@@ -25,7 +25,7 @@ use output::{Exit, Failure, Table, json_line};
 /// Runs the program with these processors.
 pub fn main(processors: Vec<Registration>) -> ExitCode {
     // Before any thread is there: a child process in which documents are opened does nothing else.
-    if let Some(ended) = cofferdam_validate::child_main() {
+    if let Some(ended) = cofferdam_validate::child_main().or_else(cofferdam_inside::records::child_main) {
         return if ended.is_ok() {
             ExitCode::SUCCESS
         } else {

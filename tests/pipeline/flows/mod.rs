@@ -42,6 +42,7 @@ pub const TESTS: &[Test] = &[
     test("flows::scan::nothing_is_printed_in_clear", scan::nothing_in_clear),
     test("flows::scan::what_is_inside_is_scanned", scan::inside),
     test("flows::scan::records_are_documents_of_their_own", scan::records),
+    test("flows::scan::rows_of_a_parquet_file_are_records", scan::parquet),
     test("flows::bom::files_are_signed_without_a_server", bom::files),
     test("flows::bom::a_split_is_signed_and_nothing_is_lost", bom::split),
     test("flows::bom::an_instance_is_asked_for_all_of_a_batch", bom::instance),

@@ -42,6 +42,14 @@ pub async fn run(
     paths: &[PathBuf],
     unreadable: usize,
 ) -> Result<Exit, Failure> {
+    if args.split.is_some()
+        && paths
+            .iter()
+            .any(|path| path.extension().is_some_and(|end| end == "parquet"))
+    {
+        let text = "--split copies lines of JSON lines, CSV or TSV; of a Parquet file, `--json --records` says which rows are which";
+        return Err(Failure::text(Exit::Failure, text));
+    }
     if args.split.is_some() && paths.len() != 1 {
         return Err(Failure::text(Exit::Failure, "--split takes one file of records"));
     }
@@ -84,7 +92,7 @@ fn one(
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
         bar.set_style(style);
     }
-    let mut reader = Reader::open(path)?;
+    let mut reader = Reader::open(path, fields)?;
     let language = files.engines().language();
     let mut batch = language
         .as_ref()

@@ -5,10 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use cofferdam_inside::records as parquet;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 
 use crate::scan::human::plain;
 
@@ -73,10 +76,15 @@ enum Kind {
         csv: Box<csv::Reader<Hashed>>,
         names: csv::StringRecord,
     },
+    Parquet {
+        records: Box<parquet::Records>,
+        runtime: Handle,
+    },
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Must be called where a runtime is at hand and may be waited for, as in a blocking task of one.
+    pub(super) fn open(path: &Path, fields: &Fields) -> anyhow::Result<Self> {
         let shown = path.display();
         let file = File::open(path).with_context(|| format!("{shown} cannot be read"))?;
         let extension = path
@@ -87,9 +95,7 @@ impl Reader {
         let delimiter = match extension.as_str() {
             "csv" => Some(b','),
             "tsv" | "tab" => Some(b'\t'),
-            "parquet" => bail!(
-                "{shown}: --records reads JSON lines, CSV and TSV; a Parquet file is scanned cell by cell without --records"
-            ),
+            "parquet" => return Self::parquet(path, file, fields),
             _ => None,
         };
         let seen = Rc::<RefCell<Seen>>::default();
@@ -125,6 +131,34 @@ impl Reader {
         })
     }
 
+    /// The rows of a Parquet file, which a child process reads.
+    fn parquet(path: &Path, file: File, fields: &Fields) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let seen = Rc::<RefCell<Seen>>::default();
+        let mut whole = Hashed {
+            file: file.try_clone()?,
+            seen: seen.clone(),
+        };
+        io::copy(&mut whole, &mut io::sink()).with_context(|| format!("{shown} cannot be read"))?;
+        let wanted = parquet::Fields {
+            text: fields.text.clone(),
+            label: fields.label.clone(),
+        };
+        let runtime = Handle::current();
+        let records = runtime.block_on(async {
+            let pool = Arc::new(parquet::pool()?);
+            anyhow::Ok(parquet::Records::open(pool, file, &path.to_string_lossy(), wanted).await?)
+        });
+        Ok(Self {
+            kind: Kind::Parquet {
+                records: Box::new(records.with_context(|| format!("{shown} has no such records"))?),
+                runtime,
+            },
+            header: Vec::new(),
+            seen,
+        })
+    }
+
     /// Bytes read so far.
     pub(super) fn size(&self) -> u64 {
         self.seen.borrow().size
@@ -139,6 +173,10 @@ impl Reader {
         let mut block = Vec::new();
         while block.len() < most {
             let record = match &mut self.kind {
+                Kind::Parquet { records, runtime } => {
+                    let rows = runtime.block_on(records.block(most))?;
+                    return Ok(rows.into_iter().map(row_of).collect());
+                }
                 Kind::Lines { file, at, line } => next_line(file, at, line, fields)?,
                 Kind::Table { csv, names } => next_row(csv, names, fields)?,
             };
@@ -148,6 +186,21 @@ impl Reader {
             }
         }
         Ok(block)
+    }
+}
+
+/// A row has no bytes of its own in the file: its place is its number.
+fn row_of(row: parquet::Record) -> Record {
+    Record {
+        start: row.row,
+        end: row.row + 1,
+        line: row.row + 1,
+        text: row.text,
+        label: row.label,
+        broken: row.broken.map(|broken| match broken {
+            parquet::Broken::TooLong => "the record is longer than 4 MiB and was not looked at",
+            parquet::Broken::NotText => "a value is no UTF-8",
+        }),
     }
 }
 
