@@ -31,7 +31,7 @@ pub(super) struct Shown {
 
 /// The text that a content stream shows, about `most` bytes of it.
 pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>, most: usize) -> Shown {
-    let mut out = String::new();
+    let (mut out, mut part_of) = (String::new(), String::new());
     let mut tokens = Tokens { bytes, at: 0 };
     let mut operands: Vec<Token<'_>> = Vec::new();
     let mut font: Option<Rc<Encoding<'_>>> = None;
@@ -77,7 +77,9 @@ pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>
                             for part in text.chunks(SHOWN) {
                                 cut |= out.len() >= most;
                                 if !cut {
-                                    show(part, font.as_deref(), &mut out);
+                                    part_of.clear();
+                                    show(part, font.as_deref(), &mut part_of);
+                                    append(&mut out, &part_of, most);
                                 }
                             }
                         }
@@ -116,6 +118,16 @@ pub(super) fn text(bytes: &[u8], encodings: &BTreeMap<Vec<u8>, Rc<Encoding<'_>>>
     Shown { text: out, cut }
 }
 
+/// Appends, in memory that grows by doubling but not beyond what may be needed: the last doubling would be more than the process has.
+fn append(out: &mut String, part: &str, most: usize) {
+    let needed = out.len() + part.len();
+    if needed > out.capacity() {
+        let room = (out.capacity() * 2).min(most + part.len()).max(needed);
+        out.reserve_exact(room - out.len());
+    }
+    out.push_str(part);
+}
+
 fn line(out: &mut String) {
     if !out.is_empty() && !out.ends_with('\n') {
         out.push('\n');
@@ -128,11 +140,11 @@ fn space(out: &mut String) {
     }
 }
 
+/// Writes what a string shows into an empty text.
 fn show(bytes: &[u8], font: Option<&Encoding<'_>>, out: &mut String) {
-    let before = out.len();
     let shown = font.is_some_and(|font| font.write_to_string(bytes, out).is_ok());
     if !shown {
-        out.truncate(before);
+        out.clear();
         out.extend(bytes.iter().map(|byte| char::from(*byte)));
     }
 }
