@@ -180,8 +180,11 @@ impl Model {
         self.scale
     }
 
-    /// Log-odds of a window.
+    /// Log-odds of a window; below any threshold for one that says nothing.
     pub(super) fn window(&self, counts: &Counts) -> f32 {
+        if !counts.speaks() {
+            return f32::NEG_INFINITY;
+        }
         let grams = counts.weight * self.scale / counts.grams.max(1.0).sqrt();
         let features = dense(counts);
         self.bias

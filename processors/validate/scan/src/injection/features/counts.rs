@@ -45,6 +45,11 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// Whether there is enough to judge: eight letters or so that do not only repeat. A rule of dashes or a run of one letter has less.
+    pub fn speaks(&self) -> bool {
+        self.grams >= 30.0
+    }
+
     /// Adds a neighbour.
     pub fn add(&mut self, other: &Self) {
         for (sum, more) in self.sums.iter_mut().zip(&other.sums) {

@@ -54,10 +54,12 @@ const SHORT: usize = 5;
 const STRANGE: f32 = 6.5;
 /// Shorter words, and those with digits, are never strange: units and abbreviations are.
 const LETTERS: usize = 4;
-/// Words that stand out in the same way beyond which none is named. Of words that have nothing to do with the labels less than one
-/// would be found; a dozen are the vocabulary of the batch: where labels are subjects, each has words of its own, and texts in another
-/// language or full of names have many strange ones.
-const VOCABULARY: usize = 12;
+/// Words that stand out in the same way beyond which they are no triggers. Of words that have nothing to do with the labels less than
+/// one would be found; a handful are the vocabulary of the batch: where labels are subjects, each has words of its own, and texts in
+/// another language or full of names have many strange ones. Then only a word is named that …
+const VOCABULARY: usize = 4;
+/// … stands in so many times the records that such a word usually has.
+const PLANTED: usize = 3;
 /// Dimensions of the space in which the distance to the centre is taken.
 const SPACE: usize = 512;
 /// Standard deviations from the mean distance that make a record an outlier.
@@ -388,15 +390,17 @@ impl<'a> Batch<'a> {
                 lift,
             });
         }
-        for triggers in found {
+        for mut triggers in found {
             if triggers.len() > VOCABULARY {
                 self.limit(
-                    "triggers: so many words stand out in the same way that they are the batch's own vocabulary",
+                    "triggers: so many words stand out in the same way that only the most frequent were looked at",
                 );
-                continue;
+                triggers.sort_by_key(|trigger| trigger.records.len());
+                let usual = triggers[triggers.len() / 2].records.len();
+                triggers.retain(|trigger| trigger.records.len() >= PLANTED * usual);
             }
-            for trigger in triggers {
-                self.name(&trigger);
+            if triggers.len() <= VOCABULARY {
+                triggers.iter().for_each(|trigger| self.name(trigger));
             }
         }
         self.summary.triggered = self
