@@ -53,11 +53,13 @@ impl Statement {
     /// The first thing that does not.
     pub fn check(&self) -> Result<(), BomError> {
         self.predicate.check()?;
-        match () {
-            () if self.subject.is_empty() => Err(BomError::NoSubject),
-            () if self.subject != self.predicate.subjects() => Err(BomError::Subjects),
-            () => Ok(()),
+        if self.subject.is_empty() {
+            return Err(BomError::NoSubject);
         }
+        if self.subject != self.predicate.subjects() {
+            return Err(BomError::Subjects);
+        }
+        Ok(())
     }
 }
 
