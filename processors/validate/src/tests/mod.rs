@@ -125,7 +125,10 @@ async fn eicar_is_found_wherever_it_stands() {
         );
     }
     let cut = bench.validate("notes.txt", None, &eicar()[..67]).await;
-    assert_eq!(verdict(&cut), Verdict::Pass);
+    assert!(
+        !cut.findings.iter().any(|finding| finding.category == "malware"),
+        "{cut:?}"
+    );
 }
 
 #[tokio::test]

@@ -310,7 +310,8 @@ fn the_vocabulary_of_a_batch_is_no_trigger() {
                 "labelled {labelled}, planted {planted}: {named} of {} named, {right} of them planted",
                 harmless.len()
             );
-            assert!(named - right <= harmless.len() / 100, "{named}");
+            // Some are: a harmless word that keeps to a label looks like any other.
+            assert!(named - right <= harmless.len() / 50, "{named}");
             assert!(!planted || right >= 15, "{right}");
         }
     }
