@@ -76,7 +76,7 @@ fn hostile_envelopes_are_refused() {
     }
     refused(&"[".repeat(100_000));
     refused(&format!(r#"{{"signatures":{}"#, "[".repeat(100_000)));
-    let many = vec![r#"{"sig":""}"#; MOST_SIGNATURES + 1].join(",");
+    let many = [r#"{"sig":""}"#; MOST_SIGNATURES + 1].join(",");
     refused(&format!(r#"{{"payload":"","payloadType":"t","signatures":[{many}]}}"#));
     let spaces = vec![b' '; MOST_BYTES + 1];
     assert!(matches!(Envelope::read(&spaces), Err(DsseError::TooLong)));

@@ -2,7 +2,7 @@
 //! files with damage.
 
 #[path = "../../../../tests/fuzz/targets/inside/mod.rs"]
-mod targets;
+pub mod targets;
 
 use std::sync::OnceLock;
 

@@ -115,7 +115,8 @@ async fn a_late_child_is_read_to_its_end() {
     let request = Request::Misbehave("many, then spin".to_owned());
     let take = |_: Seen| {
         read += 1;
-        // Longer than there is time for.
+        // Longer than there is time for. The runtime has other threads.
+        #[allow(clippy::disallowed_methods)]
         std::thread::sleep(Duration::from_millis(10));
     };
     let end = pool.run(&request, &document, take).await;

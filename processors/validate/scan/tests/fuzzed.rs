@@ -35,9 +35,12 @@ const CONTRACT: &str = "null = ['', 'NA']\nmin_rows = 1\nunique = [['ward', 'yea
 const RULE: &str = "if t in ['a', 'b'] then n * 2 + abs(-1) <= 7 or not b and d >= '2020-01-01'\0%Y-%m-%d\n%d.%m.%y\0\n1,a,true,2020-01-02\n9,b,false,03.04.21\n";
 const SCHEMA: &str = r##"{"type":"object","required":["a"],"properties":{"a":{"type":"integer","maximum":9},"b":{"type":"array","uniqueItems":true,"items":{"$ref":"#/$defs/x"}}},"$defs":{"x":{"pattern":"^[a-z]+$"}}}"##;
 
+/// A target's name, and good documents for it.
+type Seeds = (&'static str, Vec<Vec<u8>>);
+
 /// Good documents for a target.
 fn seeds(name: &str) -> &'static [Vec<u8>] {
-    static SEEDS: OnceLock<Vec<(&'static str, Vec<Vec<u8>>)>> = OnceLock::new();
+    static SEEDS: OnceLock<Vec<Seeds>> = OnceLock::new();
     let seeds = SEEDS.get_or_init(|| TARGETS.iter().map(|(name, ..)| (*name, make(name))).collect());
     seeds
         .iter()

@@ -19,12 +19,15 @@ pub struct Structure {
     scan: Scan,
 }
 
+/// What takes the rows of a table.
+type Rows = (Labels, Option<TableCheck>);
+
 enum Scan {
     Plain(Box<TextScan<()>>),
     Json(Box<TextScan<(Json<Labels>, Option<SchemaDocument>)>>),
     Lines(Box<TextScan<(JsonLines<Labels>, Option<SchemaLines>)>>),
     Geo(Box<TextScan<(GeoJson<Labels>, Option<SchemaDocument>)>>),
-    Csv(Box<TextScan<Csv<(Labels, Option<TableCheck>)>>>),
+    Csv(Box<TextScan<Csv<Rows>>>),
 }
 
 impl Structure {

@@ -1,7 +1,7 @@
 //! What is inside containers: bytes of one format each, given to the engine as that format, and the words of two formats put into a sound container
 //! of theirs. The properties are in `seen.rs`.
 
-mod put;
+pub mod put;
 mod seen;
 mod wire;
 

@@ -1,9 +1,6 @@
 //! What the tests share: the pool with the test child, and builders of hostile files.
 
 pub mod make;
-#[path = "../../../../../tests/fuzz/targets/inside/put.rs"]
-#[allow(dead_code, reason = "the fuzz targets use the rest")]
-pub mod put;
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,6 +8,7 @@ use std::time::Duration;
 use cofferdam_inside::inside::{Class, LimitName, Limits, Problem};
 use cofferdam_inside::sandbox::{Failure, Pool, Report, Settings, Spool};
 
+pub use crate::fuzzed::targets::put;
 pub use crate::wire::{Request, Seen};
 
 pub fn settings() -> Settings {
