@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use cofferdam_tests::history::eicar;
 use cofferdam_tests::{Feed, Instance, Settings, Tenant, tools};
 use serde_json::json;
 
@@ -144,7 +145,7 @@ pub fn distributed(home: &Path) -> anyhow::Result<()> {
         })
         .await?;
         let gateway = Gateway::start(home, &place, &url, &secrets, "gateway").await?;
-        for bucket in ["uploads", "vault", "results", "outbox"] {
+        for bucket in ["uploads", "vault", "quarantine", "results", "outbox"] {
             gateway.s3.create_bucket().bucket(bucket).send().await?;
         }
 
@@ -200,6 +201,21 @@ pub fn distributed(home: &Path) -> anyhow::Result<()> {
             Ok(left.contents().is_empty())
         })
         .await?;
+        // What is quarantined is isolated by the sink, and released by the service of that command, over S3.
+        let put = gateway.s3.put_object().bucket("uploads").key("virus.txt");
+        let put = put.body(eicar().into_bytes().into()).send().await?;
+        let etag = put.e_tag().context("etag")?.trim_matches('"').to_owned();
+        let heard = feed.done("virus.txt", &etag, PATIENCE).await?;
+        ensure!(heard.done[0]["state"] == "quarantined", "{}", heard.done[0]);
+        let held = || gateway.s3.list_objects_v2().bucket("quarantine").send();
+        until("the sealed copy is isolated", PATIENCE, || async {
+            Ok(held().await?.contents().len() == 1)
+        })
+        .await?;
+        let body = json!({"select": {"key": "virus.txt"}, "reason": "our own test"});
+        tenant.command("release", &body).await?;
+        let back = tenant.retrieve(json!({"key": "virus.txt"}), None).await?;
+        ensure!(back.body == eicar().as_bytes(), "came back different");
         for one in &mut services {
             tokio::task::block_in_place(|| one.stop())?;
         }
