@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use cofferdam_schemas::Severity;
+use sha2::{Digest, Sha256};
 
 use super::allow::Allow;
 use super::engine::{Keywords, Use};
@@ -121,9 +122,11 @@ impl Packs {
             }
             changes.extend(change);
             unknown.extend(odd);
+            // A pack may have no version, and may be changed without a new one.
+            let sum = &hex::encode(Sha256::digest(&source.text))[..12];
             infos.push(Info {
                 name: source.name.clone(),
-                version,
+                version: format!("{version}+{sum}"),
                 allow,
             });
         }
@@ -257,7 +260,7 @@ impl Packs {
             .map(|rule| (rule.name.as_ref(), rule.severity, rule.message.as_ref()))
     }
 
-    /// The packs' names and versions.
+    /// The packs' names and versions, each with the beginning of the SHA-256 of its text.
     pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
         self.infos
             .iter()
