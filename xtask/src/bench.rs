@@ -59,6 +59,8 @@ pub(crate) struct Request {
     names: Vec<String>,
     quick: bool,
     save: Option<String>,
+    /// Only write the page from the kept runs.
+    page: bool,
 }
 
 impl Request {
@@ -68,6 +70,7 @@ impl Request {
         while let Some(argument) = rest.next() {
             match argument.as_str() {
                 "--quick" => request.quick = true,
+                "--page" => request.page = true,
                 "--save" => {
                     let name = rest.next().ok_or("--save takes a name")?;
                     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -114,6 +117,10 @@ fn known(name: &str) -> bool {
 
 /// Builds with the `release` profile, measures, prints, keeps.
 pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
+    if request.page {
+        write(root().join("docs/benchmarks.md"), &page::page(&page::kept()?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let server = nats::server()?;
     let programs = request.programs();
     eprintln!("building with the release profile; the first time takes about a quarter of an hour on two cores");

@@ -26,7 +26,8 @@ usage: cargo xtask <command>
        [--only PART]      one part only: rust, python
   prove [--minutes N] [--seed S] [--report FILE]
                           the promises under random faults, with a report
-  bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks
+  bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks,
+                          --page writes docs/benchmarks.md anew from the kept runs
   train phi|injection     make the weights of an engine from its data; the same data and code give the same bytes
   fetch-nats              fetch the pinned nats-server and print where it is
   ci fmt|clippy|docs|clean
