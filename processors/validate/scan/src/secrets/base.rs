@@ -45,10 +45,11 @@ pub(crate) fn base64(text: &[u8], limit: usize) -> Option<Vec<u8>> {
             (bits, count) = (0, 0);
         }
     }
+    // The last digits hold one or two bytes, for which there is room or not.
     match count {
-        0 => {}
-        2 => out.push((bits >> 4) as u8),
-        3 => out.extend_from_slice(&((bits >> 2) as u16).to_be_bytes()),
+        2 if out.len() < limit => out.push((bits >> 4) as u8),
+        3 if out.len() + 2 <= limit => out.extend_from_slice(&((bits >> 2) as u16).to_be_bytes()),
+        0 | 2 | 3 => {}
         _ => return None,
     }
     Some(out)
@@ -135,6 +136,16 @@ mod tests {
         assert_eq!(base64(b"Zm9vY", 9), None);
         assert_eq!(base64(b"Zm 9v\r\nYg", 9).as_deref(), Some(&b"foob"[..]));
         assert_eq!(base64(b"Zm9vYmFy", 4).map(|out| out.len()), Some(3));
+    }
+
+    /// A fuzz target found a run that was longer than its limit: the bytes of the last digits were not counted.
+    #[test]
+    fn found_the_last_digits_count_too() {
+        for limit in 0..4 {
+            for text in [&b"QQ"[..], b"QUI", b"Zm9vYg", b"Zm9vYmE="] {
+                assert!(base64(text, limit).is_some_and(|bytes| bytes.len() <= limit), "{limit}");
+            }
+        }
     }
 
     #[test]
