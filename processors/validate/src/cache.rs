@@ -78,9 +78,12 @@ impl Cache {
 
     /// Remembers a conclusion. What has not been used for longest goes when there is no room.
     pub fn put(&self, key: Key, conclusion: &Conclusion) {
+        if self.most == 0 {
+            return;
+        }
         let size = |value: Result<Vec<u8>, serde_json::Error>| value.map_or(usize::MAX / 4, |json| json.len());
         let bytes = size(serde_json::to_vec(&conclusion.findings)) + size(serde_json::to_vec(&conclusion.details));
-        if self.most == 0 || bytes > ENTRY_BYTES {
+        if bytes > ENTRY_BYTES {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

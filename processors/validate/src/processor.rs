@@ -94,7 +94,8 @@ impl Processor for Validate {
             claims: claims(job),
             hash_key: &self.hash_key,
         };
-        let key = job.object.checksums.sha256.as_ref().map(|sha256| work.key(sha256));
+        let claimed = job.object.checksums.sha256.as_deref();
+        let key = claimed.map(|sha256| work.key(sha256));
         if let Some(known) = key.as_ref().and_then(|key| self.cache.get(key)) {
             // The hash was claimed: what is remembered is about bytes that have it.
             if work.is_whole().await? {
@@ -113,7 +114,8 @@ impl Processor for Validate {
         if let Some(sha256) = conclusion.details.get("sha256").and_then(|sha256| sha256.as_str())
             && !damaged
         {
-            self.cache.put(work.key(sha256), &conclusion);
+            let key = key.filter(|_| claimed == Some(sha256));
+            self.cache.put(key.unwrap_or_else(|| work.key(sha256)), &conclusion);
         }
         Ok(conclusion)
     }
