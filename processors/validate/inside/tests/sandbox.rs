@@ -40,18 +40,21 @@ fn bounded() -> Settings {
     settings
 }
 
+/// How a child can be made to end badly, and what that is called.
+const BREACHES: [(&str, Breach); 6] = [
+    ("allocate", Breach::Memory),
+    ("stack", Breach::Stack),
+    ("panic", Breach::Panic),
+    ("exit", Breach::Exit(7)),
+    ("garbage", Breach::Protocol),
+    ("spin", Breach::Cpu),
+];
+
 /// Every breach is named, and the next document finds a sound child.
 #[tokio::test(flavor = "multi_thread")]
 async fn breaches_are_verdicts_and_the_next_document_is_unaffected() {
     let pool = Pool::new(bounded());
-    for (how, expected) in [
-        ("allocate", Breach::Memory),
-        ("stack", Breach::Stack),
-        ("panic", Breach::Panic),
-        ("exit", Breach::Exit(7)),
-        ("garbage", Breach::Protocol),
-        ("spin", Breach::Cpu),
-    ] {
+    for (how, expected) in BREACHES {
         let found = misbehave(&pool, how).await;
         assert_eq!(breach(&found), expected, "{how}");
         let next = misbehave(&pool, "hello").await;
@@ -63,14 +66,7 @@ async fn breaches_are_verdicts_and_the_next_document_is_unaffected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_before_a_breach_is_kept() {
     let pool = Pool::new(bounded());
-    for (how, expected) in [
-        ("allocate", Breach::Memory),
-        ("stack", Breach::Stack),
-        ("panic", Breach::Panic),
-        ("exit", Breach::Exit(7)),
-        ("garbage", Breach::Protocol),
-        ("spin", Breach::Cpu),
-    ] {
+    for (how, expected) in BREACHES {
         let found = misbehave(&pool, &format!("find, then {how}")).await;
         assert_eq!((notes(&found), breach(&found)), (vec!["found"], expected), "{how}");
     }
