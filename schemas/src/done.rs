@@ -1,6 +1,8 @@
 //! An object version is finished: the message on `JOIN`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -88,11 +90,16 @@ impl Done {
     /// The order in which results came does not matter. Of two from one processor the later version wins; of two that are the same work done
     /// twice, the one that ended first.
     pub fn conclude<'a>(results: impl IntoIterator<Item = &'a ResultEvent>) -> Option<Done> {
-        let mut by_processor = std::collections::BTreeMap::<&ProcessorName, &ResultEvent>::new();
+        let mut by_processor = BTreeMap::<&ProcessorName, &ResultEvent>::new();
         for result in results {
-            let place = by_processor.entry(&result.processor).or_insert(result);
-            if preference(result, place) == Ordering::Greater {
-                *place = result;
+            match by_processor.entry(&result.processor) {
+                Entry::Vacant(place) => {
+                    place.insert(result);
+                }
+                Entry::Occupied(mut place) if preference(result, place.get()) == Ordering::Greater => {
+                    place.insert(result);
+                }
+                Entry::Occupied(_) => {}
             }
         }
         let first = by_processor.values().next()?;

@@ -7,6 +7,7 @@
 mod bench;
 mod checks;
 mod count;
+mod fuzz;
 mod nats;
 mod parts;
 mod run;
@@ -29,6 +30,8 @@ usage: cargo xtask <command>
   bench [NAME...]         measure and print; --quick for little of each, --save NAME keeps the run in docs/benchmarks,
                           --page writes docs/benchmarks.md anew from the kept runs
   train phi|injection     make the weights of an engine from its data; the same data and code give the same bytes
+  fuzz [TARGET...]        every target of tests/fuzz under libFuzzer, with a table; --seconds N for each (60), --jobs N at once;
+                          needs a nightly compiler and cargo-fuzz
   fetch-nats              fetch the pinned nats-server and print where it is
   ci fmt|clippy|docs|clean
                           one check of the continuous integration (.ci/run runs all)
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         (Some("test"), rest) => test::Request::parse(rest).and_then(|request| test::all(&request)),
         (Some("bench"), rest) => bench::Request::parse(rest).and_then(|request| bench::run(&request)),
         (Some("train"), [engine]) => train(engine),
+        (Some("fuzz"), rest) => fuzz::Request::parse(rest).and_then(|request| fuzz::run(&request)),
         (Some("fetch-nats"), []) => nats::server().map(|path| {
             println!("{}", path.display());
             ExitCode::SUCCESS

@@ -39,10 +39,8 @@ pub struct StoreFinality(pub Arc<dyn Store>);
 #[async_trait]
 impl Finality for StoreFinality {
     async fn is_final(&self, tenant: &TenantName, object: &ObjectId) -> Result<bool, FinalityError> {
-        let row = self.0.object(tenant, object).await;
-        let row = row.map_err(|error| FinalityError(Box::new(error)))?;
-        // Not by its state: a version that is deleted while it is open has had no `done`.
-        Ok(row.is_some_and(|row| row.finished_at.is_some()))
+        let known = self.0.is_final(tenant, object).await;
+        known.map_err(|error| FinalityError(Box::new(error)))
     }
 }
 

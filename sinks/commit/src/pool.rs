@@ -73,6 +73,7 @@ impl Pool {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.pragma_update(None, "temp_store", "memory")?;
+        crate::stable_plans(&connection)?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
     }

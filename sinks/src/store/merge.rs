@@ -1,7 +1,7 @@
 //! The state of an object, from the rows of its tables. Pure.
 
 use cofferdam_schemas::query::{CommandAnswer, Decision, DecisionKind, ResultView};
-use cofferdam_schemas::{FinalState, ObjectRef, ObjectState, Outcome, Plan, TenantName, Verb};
+use cofferdam_schemas::{FinalState, ObjectRef, ObjectState, Outcome, Plan, ProcessorSummary, TenantName, Verb};
 
 use super::engine::{Record, Select, Value};
 use super::rows::{EventRow, ObjectRow};
@@ -46,6 +46,16 @@ pub(super) fn results(rows: &[Record]) -> Result<Vec<ResultView>, StoreError> {
     let mut results = rows.iter().map(result).collect::<Result<Vec<_>, _>>()?;
     results.sort_by(|a, b| a.processor.cmp(&b.processor).then_with(|| rank(b).cmp(&rank(a))));
     Ok(results)
+}
+
+/// Whether each processor that a summary names has its row. Every `done` asks, so that nothing else of the rows is read.
+pub(super) fn has(rows: &[Record], wanted: &[ProcessorSummary]) -> Result<bool, StoreError> {
+    let mut there = Vec::with_capacity(rows.len());
+    for row in rows {
+        there.push((row.text("processor")?, row.text("processor_version")?));
+    }
+    let known = |one: &ProcessorSummary| there.contains(&(one.processor.as_str(), one.processor_version.as_str()));
+    Ok(wanted.iter().all(known))
 }
 
 /// The results that count, one for each processor, of a list made by [`results`].

@@ -20,8 +20,8 @@ mod tables;
 
 use async_trait::async_trait;
 use cofferdam_schemas::{
-    BucketName, CommandId, CommandResult, Done, ObjectEvent, ObjectId, ObjectKey, ObjectState, ProcessorSummary,
-    ResultEvent, TenantName, Timestamp,
+    BucketName, CommandId, CommandResult, Done, ObjectEvent, ObjectId, ObjectKey, ObjectState, ResultEvent, TenantName,
+    Timestamp,
 };
 
 pub use cursor::Cursor;
@@ -93,16 +93,7 @@ pub trait Store: Send + Sync + 'static {
     /// Every processor's results on a version: by name, a result before the failures it overcame.
     async fn results_of(&self, tenant: &TenantName, object: &ObjectId) -> Result<Vec<ResultView>, StoreError>;
     /// Whether each processor a `done` names has its row, whatever that row says now.
-    async fn has_results(&self, done: &Done) -> Result<bool, StoreError> {
-        let rows = self.results_of(&done.object.tenant, &done.object.id).await?;
-        let there = |wanted: &ProcessorSummary| {
-            let same = |row: &ResultView| {
-                row.processor == wanted.processor && row.processor_version == wanted.processor_version
-            };
-            rows.iter().any(same)
-        };
-        Ok(done.results.iter().all(there))
-    }
+    async fn has_results(&self, done: &Done) -> Result<bool, StoreError>;
     /// The event messages about a version, oldest first, at most 1,000.
     async fn events_of(&self, tenant: &TenantName, object: &ObjectId) -> Result<Vec<EventRow>, StoreError>;
     /// A command's result.

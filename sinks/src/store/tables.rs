@@ -213,6 +213,12 @@ impl<E: Engine> Store for TableStore<E> {
         merge::results(&self.rows(merge::results_select(&partition(tenant, object))).await?)
     }
 
+    async fn has_results(&self, done: &Done) -> Result<bool, StoreError> {
+        let partition = partition(&done.object.tenant, &done.object.id);
+        let rows = self.rows(merge::results_select(&partition)).await?;
+        merge::has(&rows, &done.results)
+    }
+
     async fn events_of(&self, tenant: &TenantName, object: &ObjectId) -> Result<Vec<EventRow>, StoreError> {
         let rows = self
             .rows(Select::new(
