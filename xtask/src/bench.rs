@@ -25,7 +25,7 @@ struct Program {
     peer: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         name: "pipeline",
         about: "the whole path: small documents, latency, large documents, memory, a store of a million",
@@ -48,6 +48,12 @@ const PROGRAMS: [Program; 4] = [
         name: "validate",
         about: "what the engines that read text find and how fast, with gitleaks, detect-secrets and presidio beside them",
         single: &["phi", "injection", "secrets", "formats", "speed"],
+        peer: None,
+    },
+    Program {
+        name: "step",
+        about: "the whole step of validate: a text of 1 MB, type and integrity alone, a text longer than any memory",
+        single: &[],
         peer: None,
     },
 ];

@@ -1,7 +1,7 @@
 //! What figures are to reach, beside them in the page.
 
 /// Figures with an aim, each in the figure's unit.
-const AIMS: [(&str, &str); 39] = [
+const AIMS: [(&str, &str); 43] = [
     ("small-4KiB.throughput", "≥ 1,000"),
     ("latency-100-a-second.p50", "< 20"),
     ("latency-100-a-second.p99", "< 100"),
@@ -41,6 +41,10 @@ const AIMS: [(&str, &str); 39] = [
     ("speed.phi.prose", "≥ 100"),
     ("speed.injection.half-kilobyte.harmless", "≥ 100"),
     ("speed.secrets.prose", "≥ 150"),
+    ("step.text-1MB.p99", "< 50"),
+    ("step.type-and-integrity.rate", "≥ 1"),
+    ("step.text-long.size", "≥ 10"),
+    ("step.text-long.memory", "constant"),
 ];
 
 /// The aim of a figure, if it has one.
