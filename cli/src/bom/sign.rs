@@ -36,20 +36,17 @@ pub struct Draft {
 /// Where keys are looked for when nothing is said: where the configuration says that key files are, or its default.
 fn default_folder(global: &Global) -> Result<PathBuf, Failure> {
     let (figment, _) = config::layers(global).map_err(|problems| Failure::new(Exit::Config, problems))?;
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     match figment.extract_inner::<Option<PathBuf>>("config_dir") {
         Ok(Some(dir)) => return Ok(dir),
         Err(error) if !error.missing() => return Err(Failure::new(Exit::Config, error)),
         Ok(None) | Err(_) => {}
     }
-    match (set("XDG_CONFIG_HOME"), set("HOME")) {
-        (Some(dir), _) => Ok(Path::new(&dir).join("cofferdam")),
-        (None, Some(home)) => Ok(Path::new(&home).join(".config/cofferdam")),
-        (None, None) => Err(Failure::text(
+    config::default_config_dir().ok_or_else(|| {
+        Failure::text(
             Exit::Config,
             "neither HOME nor XDG_CONFIG_HOME is set: name the key with --bom-key",
-        )),
-    }
+        )
+    })
 }
 
 /// The public file of a private one: beside it, with the ending `pub`.

@@ -31,6 +31,15 @@ const DEEPEST: usize = 16;
 /// The most characters of a parser's message, which quotes what it read.
 const LONGEST_MESSAGE: usize = 600;
 
+/// Where key files are when nothing is said: as the XDG Base Directory Specification has it, for which an empty variable is not set.
+pub fn default_config_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = set("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&set("HOME")?).join(".config")))?;
+    Some(base.join("cofferdam"))
+}
+
 /// Every problem found in the configuration.
 #[derive(Debug)]
 pub struct Problems {

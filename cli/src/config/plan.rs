@@ -1,7 +1,7 @@
 //! A configuration that is known to be valid.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cofferdam_nats::trim::STREAMS;
 use cofferdam_processor::{ConfigProblem, Registration};
@@ -64,22 +64,16 @@ impl Plan {
 
         let here = std::env::current_dir().unwrap_or_default();
         let data_dir = here.join(&raw.data_dir);
-        let config_dir = match (
-            &raw.config_dir,
-            std::env::var_os("XDG_CONFIG_HOME"),
-            std::env::var_os("HOME"),
-        ) {
-            (Some(dir), _, _) => here.join(dir),
-            (None, Some(dir), _) => Path::new(&dir).join("cofferdam"),
-            (None, None, Some(home)) => Path::new(&home).join(".config/cofferdam"),
-            (None, None, None) => {
+        let config_dir = match &raw.config_dir {
+            Some(dir) => here.join(dir),
+            None => super::default_config_dir().unwrap_or_else(|| {
                 wrong(
                     "config_dir",
                     "neither HOME nor XDG_CONFIG_HOME is set; set config_dir to a directory outside the data directory"
                         .into(),
                 );
                 PathBuf::new()
-            }
+            }),
         };
 
         let tenants: Vec<TenantName> = raw.tenants.iter().map(|tenant| tenant.name.clone()).collect();

@@ -59,9 +59,16 @@ impl From<CatalogError> for Stop {
     }
 }
 
-/// Turns the end of a handler into its answer.
-#[allow(clippy::result_large_err, reason = "the trait's type; one per command")]
-pub(crate) fn answer(result: Result<CommandOutcome, Stop>, job: &CommandJob, clock: &dyn Clock) -> Answer {
+/// Does a handler's work, unless the service stops before it ends, and turns its end into the answer.
+pub(crate) async fn answer(
+    work: impl Future<Output = Result<CommandOutcome, Stop>>,
+    job: &CommandJob,
+    clock: &dyn Clock,
+) -> Answer {
+    let result = tokio::select! {
+        result = work => result,
+        () = job.cancelled.cancelled() => return Err(ProcessError::Cancelled),
+    };
     let Refusal { code, message, details } = match result {
         Ok(outcome) => return Ok(Ok(outcome)),
         Err(Stop::Fail(error)) => return Err(error),

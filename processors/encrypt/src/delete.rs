@@ -32,12 +32,7 @@ impl CommandHandler for Delete {
     }
 
     async fn handle(&self, job: &CommandJob) -> Result<Result<CommandOutcome, WireError>, ProcessError> {
-        let work = self.delete(job);
-        let result = tokio::select! {
-            result = work => result,
-            () = job.cancelled.cancelled() => Err(Stop::Fail(ProcessError::Cancelled)),
-        };
-        answer(result, job, self.clock.as_ref())
+        answer(self.delete(job), job, self.clock.as_ref()).await
     }
 }
 

@@ -105,11 +105,7 @@ impl CommandHandler for Release {
     }
 
     async fn handle(&self, job: &CommandJob) -> Result<Result<CommandOutcome, WireError>, ProcessError> {
-        let result = tokio::select! {
-            result = self.release(job) => result,
-            () = job.cancelled.cancelled() => Err(Stop::Fail(ProcessError::Cancelled)),
-        };
-        answer(result, job, self.clock.as_ref())
+        answer(self.release(job), job, self.clock.as_ref()).await
     }
 }
 
@@ -166,11 +162,7 @@ impl CommandHandler for Destroy {
     }
 
     async fn handle(&self, job: &CommandJob) -> Result<Result<CommandOutcome, WireError>, ProcessError> {
-        let result = tokio::select! {
-            result = self.destroy(job) => result,
-            () = job.cancelled.cancelled() => Err(Stop::Fail(ProcessError::Cancelled)),
-        };
-        answer(result, job, self.delete.clock.as_ref())
+        answer(self.destroy(job), job, self.delete.clock.as_ref()).await
     }
 }
 

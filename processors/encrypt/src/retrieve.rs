@@ -76,12 +76,7 @@ impl CommandHandler for Retrieve {
     }
 
     async fn handle(&self, job: &CommandJob) -> Result<Result<CommandOutcome, WireError>, ProcessError> {
-        let work = self.retrieve(job);
-        let result = tokio::select! {
-            result = work => result,
-            () = job.cancelled.cancelled() => Err(Stop::Fail(ProcessError::Cancelled)),
-        };
-        answer(result, job, self.clock.as_ref())
+        answer(self.retrieve(job), job, self.clock.as_ref()).await
     }
 }
 
