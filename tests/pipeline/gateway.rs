@@ -1,6 +1,6 @@
 //! versitygw: an S3 server that is not ours, and publishes its notifications to NATS itself.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -40,11 +40,16 @@ impl Place {
         })
     }
 
-    /// The lines of configuration that name it as a store.
-    pub fn store(&self) -> String {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// The lines of configuration that name it as a store, at its own address or at that of something before it.
+    pub fn store(&self, at: SocketAddr) -> String {
         format!(
-            "endpoint = \"http://127.0.0.1:{}\"\naccess_key_id = \"{USER}\"\nsecret_access_key_file = {:?}\n",
-            self.port, self.secret_file
+            "endpoint = \"http://{at}\"\naccess_key_id = \"{USER}\"\nsecret_access_key_file = {:?}\n",
+            self.secret_file
         )
     }
 }
@@ -81,7 +86,7 @@ impl Gateway {
             .context("the source's password in secrets.json")?;
         let nats = nats.replacen("nats://", &format!("nats://{user}:{password}@"), 1);
         let log = std::fs::File::create(home.join("gateway/log"))?;
-        let address = format!("127.0.0.1:{}", place.port);
+        let address = place.address().to_string();
         let server = Command::new(program)
             .args(["--access", USER, "--secret", SECRET, "--port", &address])
             .args(["--event-nats-url", &nats])

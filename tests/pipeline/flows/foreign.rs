@@ -25,7 +25,7 @@ pub fn versitygw(home: &Path) -> anyhow::Result<()> {
         [sources.store]
         {}
         "#,
-        place.store()
+        place.store(place.address())
     );
     block_on(async {
         let (instance, tenant) = start(

@@ -19,6 +19,12 @@ pub const TESTS: &[Test] = &[
         "versitygw",
         roles::distributed,
     ),
+    test_with(
+        "ops::roles::broken_links_lose_nothing",
+        "COFFERDAM_VERSITYGW",
+        "versitygw",
+        roles::broken_links,
+    ),
     test("ops::telemetry::one_trace_from_upload_to_row", telemetry::trace),
     test("ops::telemetry::metrics_and_probes", telemetry::metrics),
     test("ops::word_count::a_new_processor_is_one_line", word_count::appears),

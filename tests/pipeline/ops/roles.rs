@@ -2,13 +2,14 @@
 
 #![allow(clippy::disallowed_methods)] // A thread that waits for processes of its own.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use cofferdam_tests::history::eicar;
-use cofferdam_tests::{Feed, Instance, Settings, Tenant, tools};
+use cofferdam_tests::history::{Random, eicar};
+use cofferdam_tests::{Direction, Fault, Feed, Instance, Proxy, RunFile, Settings, Tenant, tools};
 use serde_json::json;
 
 use crate::gateway::{Gateway, Place, free_port};
@@ -88,62 +89,85 @@ fn service(name: &str, home: &Path) -> anyhow::Result<Process> {
     Process::start(name, home, &mut command)
 }
 
-/// Documents dropped into the foreign store go through eight processes and come back; every process stops cleanly.
-pub fn distributed(home: &Path) -> anyhow::Result<()> {
-    let place = Place::choose(home)?;
-    let nats_port = free_port()?;
-    let sources = format!(
-        r#"
-        landing = [
-            {{ bucket = "inbox", tenant = "default" }},
-            {{ bucket = "uploads", tenant = "default", source = "gateway" }},
-        ]
-        [[sources]]
-        name = "gateway"
-        dialect = "versitygw"
-        publishes = true
-        [sources.store]
-        {}
-        "#,
-        place.store()
-    );
-    // The first start on one machine makes users, passwords and keys; from then on the same files serve one process a service.
-    let mut settings = Settings {
-        config: Some(sources.clone()),
-        ..Settings::default()
-    };
-    settings = settings.env("COFFERDAM__NATS__LISTEN", format!("127.0.0.1:{nats_port}"));
-    let mut instance = Instance::start(home, settings)?;
-    let mut run = instance.run.clone();
-    instance.stop()?;
-    let data = home.join("data");
-    let url = format!("nats://127.0.0.1:{nats_port}");
-    let roles = format!(
-        r#"
-        data_dir = {data:?}
-        {sources}
-        [objects]
-        {}
-        [http]
-        listen = "127.0.0.1:0"
-        [nats]
-        url = "{url}"
-        secrets_file = {:?}
-        "#,
-        place.store(),
-        data.join("secrets.json")
-    );
-    std::fs::write(home.join("roles.toml"), roles)?;
+/// Broker, foreign store, and a process for each service.
+struct Deployment {
+    services: Vec<Process>,
+    gateway: Gateway,
+    run: RunFile,
+    _server: Process,
+}
 
-    block_on(async {
+/// Where services find the broker and the store.
+#[derive(Clone, Copy)]
+struct Ends {
+    broker: SocketAddr,
+    store: SocketAddr,
+}
+
+impl Deployment {
+    /// Starts everything. Services use the ends that `seen` makes of the real ones.
+    async fn start(home: &Path, seen: impl FnOnce(Ends) -> anyhow::Result<Ends>) -> anyhow::Result<Deployment> {
+        let place = Place::choose(home)?;
+        let real = Ends {
+            broker: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            store: place.address(),
+        };
+        let seen = seen(real)?;
+        let sources = format!(
+            r#"
+            landing = [
+                {{ bucket = "inbox", tenant = "default" }},
+                {{ bucket = "uploads", tenant = "default", source = "gateway" }},
+            ]
+            [[sources]]
+            name = "gateway"
+            dialect = "versitygw"
+            publishes = true
+            [sources.store]
+            {}
+            "#,
+            place.store(seen.store)
+        );
+        // The first start on one machine makes users, passwords and keys; from then on the same files serve one process a service.
+        let mut settings = Settings {
+            config: Some(sources.clone()),
+            ..Settings::default()
+        };
+        settings = settings.env("COFFERDAM__NATS__LISTEN", real.broker.to_string());
+        let mut run = tokio::task::block_in_place(|| {
+            let mut instance = Instance::start(home, settings)?;
+            let run = instance.run.clone();
+            instance.stop()?;
+            anyhow::Ok(run)
+        })?;
+        let data = home.join("data");
+        let roles = format!(
+            r#"
+            data_dir = {data:?}
+            {sources}
+            [objects]
+            {}
+            [http]
+            listen = "127.0.0.1:0"
+            [nats]
+            url = "nats://{}"
+            secrets_file = {:?}
+            "#,
+            place.store(seen.store),
+            seen.broker,
+            data.join("secrets.json")
+        );
+        std::fs::write(home.join("roles.toml"), roles)?;
+
         let mut server = Command::new(tools::nats_server().map_err(anyhow::Error::msg)?);
         server.arg("--config").arg(data.join("nats/run/server.conf"));
-        let _server = Process::start("nats-server", home, &mut server)?;
+        let server = Process::start("nats-server", home, &mut server)?;
         let secrets = std::fs::read(data.join("secrets.json"))?;
         until("the broker answers", Duration::from_secs(20), || async {
-            Ok(tokio::net::TcpStream::connect(("127.0.0.1", nats_port)).await.is_ok())
+            Ok(tokio::net::TcpStream::connect(real.broker).await.is_ok())
         })
         .await?;
+        let url = format!("nats://{}", real.broker);
         let gateway = Gateway::start(home, &place, &url, &secrets, "gateway").await?;
         for bucket in ["uploads", "vault", "quarantine", "results", "outbox"] {
             gateway.s3.create_bucket().bucket(bucket).send().await?;
@@ -164,50 +188,79 @@ pub fn distributed(home: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("{}:\n{}", one.name, one.said()))?;
             ensure!(one.child.try_wait()?.is_none(), "{} ended:\n{}", one.name, one.said());
         }
+        run.nats.url = url;
+        run.s3.endpoint = format!("http://{}", real.store);
+        Ok(Deployment {
+            services,
+            gateway,
+            run,
+            _server: server,
+        })
+    }
 
-        run.nats.url.clone_from(&url);
-        run.s3.endpoint = format!("http://127.0.0.1:{}", place.port);
-        let tenant = Tenant::connect(&run).await?;
+    /// Puts a document into the foreign store; gives its entity tag.
+    async fn put(&self, key: &str, body: Vec<u8>) -> anyhow::Result<String> {
+        let put = self.gateway.s3.put_object().bucket("uploads").key(key);
+        let put = put.body(body.into()).send().await?;
+        Ok(put.e_tag().context("etag")?.trim_matches('"').to_owned())
+    }
+
+    /// Waits until so many documents have the final row `done`.
+    async fn rows(&self, wanted: usize, patience: Duration) -> anyhow::Result<()> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let rows = rusqlite::Connection::open_with_flags(&self.run.database, flags)?;
+        until("rows are there", patience, || async {
+            let done: u32 = rows.query_row("SELECT count(*) FROM documents WHERE state = 'done'", [], |row| {
+                row.get(0)
+            })?;
+            let done = done as usize;
+            ensure!(done <= wanted, "{done} rows of {wanted} documents");
+            Ok(done == wanted)
+        })
+        .await
+    }
+
+    /// Waits until the store that documents were dropped into has none of them any more.
+    async fn retired(&self, patience: Duration) -> anyhow::Result<()> {
+        until("landing copies are retired", patience, || async {
+            let left = self.gateway.s3.list_objects_v2().bucket("uploads").send().await?;
+            Ok(left.contents().is_empty())
+        })
+        .await
+    }
+
+    /// What all services said.
+    fn said(&self) -> String {
+        let each = |one: &Process| format!("--- {}\n{}", one.name, one.said());
+        self.services.iter().map(each).collect()
+    }
+
+    /// Ends every service, which must do so in order.
+    fn stop(mut self) -> anyhow::Result<()> {
+        tokio::task::block_in_place(|| self.services.iter_mut().try_for_each(Process::stop))
+    }
+}
+
+/// Documents dropped into the foreign store go through eight processes and come back; every process stops cleanly.
+pub fn distributed(home: &Path) -> anyhow::Result<()> {
+    block_on(async {
+        let all = Deployment::start(home, Ok).await?;
+        let tenant = Tenant::connect(&all.run).await?;
         let feed = Feed::start(&tenant).await?;
         for (key, body) in [("small.bin", noise(60, 900)), ("large.bin", noise(61, 3_000_000))] {
-            let put = gateway
-                .s3
-                .put_object()
-                .bucket("uploads")
-                .key(key)
-                .body(body.clone().into());
-            let put = put.send().await?;
-            let etag = put.e_tag().context("etag")?.trim_matches('"').to_owned();
-            let heard = feed.done(key, &etag, PATIENCE).await.with_context(|| {
-                services
-                    .iter()
-                    .map(|one| format!("--- {}\n{}", one.name, one.said()))
-                    .collect::<String>()
-            })?;
+            let etag = all.put(key, body.clone()).await?;
+            let heard = feed.done(key, &etag, PATIENCE).await.with_context(|| all.said())?;
             ensure!(heard.done[0]["state"] == "done", "{key}: {}", heard.done[0]);
             let back = tenant.retrieve(json!({"key": key, "bucket": "uploads"}), None).await?;
             ensure!(back.body[..] == body[..], "{key} came back different");
         }
-        let rows = rusqlite::Connection::open_with_flags(&run.database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        until("rows are there", PATIENCE, || async {
-            let done: i64 = rows.query_row("SELECT count(*) FROM documents WHERE state = 'done'", [], |row| {
-                row.get(0)
-            })?;
-            Ok(done == 2)
-        })
-        .await?;
-        until("landing copies are retired", PATIENCE, || async {
-            let left = gateway.s3.list_objects_v2().bucket("uploads").send().await?;
-            Ok(left.contents().is_empty())
-        })
-        .await?;
+        all.rows(2, PATIENCE).await?;
+        all.retired(PATIENCE).await?;
         // What is quarantined is isolated by the sink, and released by the service of that command, over S3.
-        let put = gateway.s3.put_object().bucket("uploads").key("virus.txt");
-        let put = put.body(eicar().into_bytes().into()).send().await?;
-        let etag = put.e_tag().context("etag")?.trim_matches('"').to_owned();
+        let etag = all.put("virus.txt", eicar().into_bytes()).await?;
         let heard = feed.done("virus.txt", &etag, PATIENCE).await?;
         ensure!(heard.done[0]["state"] == "quarantined", "{}", heard.done[0]);
-        let held = || gateway.s3.list_objects_v2().bucket("quarantine").send();
+        let held = || all.gateway.s3.list_objects_v2().bucket("quarantine").send();
         until("the sealed copy is isolated", PATIENCE, || async {
             Ok(held().await?.contents().len() == 1)
         })
@@ -216,9 +269,83 @@ pub fn distributed(home: &Path) -> anyhow::Result<()> {
         tenant.command("release", &body).await?;
         let back = tenant.retrieve(json!({"key": "virus.txt"}), None).await?;
         ensure!(back.body == eicar().as_bytes(), "came back different");
-        for one in &mut services {
-            tokio::task::block_in_place(|| one.stop())?;
-        }
-        Ok(())
+        all.stop()
     })
+}
+
+/// How long connections are broken, documents meanwhile, and how long all may take to end afterwards: a delivery that went nowhere comes again
+/// only after the longest of the consumers' patience.
+const RAGE: Duration = Duration::from_secs(20);
+const DROPPED: usize = 60;
+const RECOVERY: Duration = Duration::from_secs(150);
+
+/// Connections of the services to broker and store are cut, reset, half closed, slowed down, swallowed and refused: every document is done once.
+pub fn broken_links(home: &Path) -> anyhow::Result<()> {
+    block_on(async {
+        let mut links = Vec::new();
+        let all = Deployment::start(home, |real| {
+            for (end, seed) in [(real.broker, 81), (real.store, 82)] {
+                links.push(Proxy::start(end, seed)?);
+            }
+            Ok(Ends {
+                broker: links[0].address(),
+                store: links[1].address(),
+            })
+        })
+        .await?;
+        let before: Vec<u64> = links.iter().map(Proxy::accepted).collect();
+        let tenant = Tenant::connect(&all.run).await?;
+        let feed = Feed::start(&tenant).await?;
+        let mut random = Random::new(83);
+        let (began, mut dropped) = (Instant::now(), Vec::new());
+        while began.elapsed() < RAGE || dropped.len() < DROPPED {
+            for _ in 0..4 {
+                let (key, seed) = (format!("{:03}.bin", dropped.len()), dropped.len() as u64 + 100);
+                let body = noise(seed, 100 + random.below(400_000) as usize);
+                dropped.push((all.put(&key, body.clone()).await?, key, body));
+            }
+            let link = &links[random.below(2) as usize];
+            strike(link, &mut random);
+            tokio::time::sleep(Duration::from_millis(200 + random.below(1_800))).await;
+            link.heal();
+        }
+        for (link, before) in links.iter().zip(before) {
+            let again = link.accepted() - before;
+            ensure!(
+                again > 3,
+                "only {again} connections were made again: nothing was broken"
+            );
+        }
+        all.rows(dropped.len(), RECOVERY).await.with_context(|| all.said())?;
+        for (etag, key, body) in &dropped {
+            let heard = feed.done(key, etag, PATIENCE).await?;
+            ensure!(heard.done.len() == 1, "{key} was done {} times", heard.done.len());
+            ensure!(heard.done[0]["state"] == "done", "{key}: {}", heard.done[0]);
+            let back = tenant.retrieve(json!({"key": key, "bucket": "uploads"}), None).await?;
+            ensure!(back.body == body[..], "{key} came back different");
+        }
+        all.retired(RECOVERY).await?;
+        all.stop()
+    })
+}
+
+/// Breaks a link in one way of seven.
+fn strike(link: &Proxy, random: &mut Random) {
+    let direction = if random.below(2) == 0 {
+        Direction::Up
+    } else {
+        Direction::Down
+    };
+    match random.below(7) {
+        0 => link.reset(),
+        1 => link.half_close(direction),
+        2 => link.refuse(),
+        3 => link.set_both(Fault::CutWithin(100_000)),
+        4 => link.set(direction, Fault::CutWithin(2_000)),
+        5 => link.set(direction, Fault::BlackHole),
+        _ => link.set_both(Fault::Latency {
+            base: Duration::from_millis(50),
+            jitter: Duration::from_millis(200),
+        }),
+    }
 }
