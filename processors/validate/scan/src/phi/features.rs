@@ -5,6 +5,9 @@ use super::lexicon::{Entry, Hash, Lexicon};
 use super::scan::Found;
 use super::token::Token;
 
+/// Features of one token.
+pub const MOST: usize = 32;
+
 /// One token, prepared.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
@@ -31,6 +34,31 @@ fn see(text: &str, token: &Token, lexicon: &Lexicon) -> Seen {
     let word = &word[..floor(word, 64)];
     let (mut lower, mut shape) = (Hash::default(), Hash::default());
     let mut last = 0;
+    if word.is_ascii() {
+        for letter in word.bytes() {
+            let (class, normal) = match letter {
+                b'0'..=b'9' => (b'0', b'0'),
+                b'A'..=b'Z' => (b'X', letter),
+                b'a'..=b'z' => (b'x', letter),
+                _ => (b'.', letter),
+            };
+            // As below: the second byte of a letter is 0.
+            lower = lower.byte(normal.to_ascii_lowercase()).byte(0);
+            if class != last || class == b'0' {
+                shape = shape.byte(class);
+            }
+            last = class;
+        }
+        let bytes = word.len();
+        return Seen {
+            word: lower.0,
+            shape: shape.0 ^ u64::from(token.spaced),
+            prefix: Hash::default().word(&word[..bytes.min(3)]).0,
+            suffix: Hash::default().word(&word[bytes.saturating_sub(3)..]).0,
+            entry: lexicon.word(word),
+            found: 0,
+        };
+    }
     for letter in word.chars() {
         let (class, normal) = match letter {
             '0'..='9' => (b'0', '0'),

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::features::features;
+use super::features::{MOST as MOST_FEATURES, features};
 use super::kind::Kind;
 use super::lexicon::Lexicon;
 use super::scan::{Found, Source};
@@ -174,10 +174,13 @@ impl Tagger {
         out
     }
 
+    /// Whether a feature may have a row; false for most that have none.
+    #[inline]
+    fn is_known(&self, feature: u32) -> bool {
+        self.known[feature as usize % KNOWN / 64] >> (feature % 64) & 1 == 1
+    }
+
     fn row(&self, feature: u32) -> Option<&[i8; ROW]> {
-        if self.known[feature as usize % KNOWN / 64] >> (feature % 64) & 1 == 0 {
-            return None;
-        }
         let mut at = feature as usize & (self.slots.len() - 1);
         loop {
             match self.slots[at] {
@@ -200,25 +203,32 @@ impl Tagger {
     ) {
         tokens(text, segment, &mut work.tokens);
         features(text, &work.tokens, rules, lexicon, &mut work.features, &mut work.ends);
-        let mut emissions = vec![[0.0f32; ROW]; work.tokens.len()];
         let mut from = 0;
-        for (emission, end) in emissions.iter_mut().zip(&work.ends) {
+        work.emissions.clear();
+        for end in &work.ends {
+            // The tables are larger than the nearest caches, and what a branch would decide is as good as chance: so features are sifted
+            // without one, and every place is known before the first weight is read.
+            let (mut known, mut count) = ([0; MOST_FEATURES], 0);
+            for feature in work.features[from..*end].iter().take(MOST_FEATURES) {
+                known[count] = *feature;
+                count += usize::from(self.is_known(*feature));
+            }
+            let mut rows = [None; MOST_FEATURES];
+            for (row, feature) in rows.iter_mut().zip(&known[..count]) {
+                *row = self.row(*feature);
+            }
             // 32 features of at most 127 fit.
             let mut sum = [0i16; ROW];
-            for row in work.features[from..*end]
-                .iter()
-                .filter_map(|feature| self.row(*feature))
-            {
-                for (sum, weight) in sum.iter_mut().zip(row) {
-                    *sum += i16::from(*weight);
+            for row in rows.iter().flatten() {
+                for (sum, weight) in sum.iter_mut().zip(*row) {
+                    *sum = sum.wrapping_add(i16::from(*weight));
                 }
             }
             from = *end;
-            for (cell, sum) in emission.iter_mut().zip(sum) {
-                *cell = f32::from(sum) * self.scale;
-            }
+            work.emissions.push(sum.map(|sum| f32::from(sum) * self.scale));
         }
-        let chain = Chain::with(&emissions, &self.moves);
+        let chain = &mut work.chain;
+        chain.run(&work.emissions, &self.moves);
         let tags = chain.decode();
         let mut index = 0;
         while index < tags.len() {
@@ -251,6 +261,8 @@ pub(super) struct Work {
     tokens: Vec<Token>,
     features: Vec<u32>,
     ends: Vec<usize>,
+    emissions: Vec<[f32; ROW]>,
+    chain: Chain,
 }
 
 /// Transition potentials, and the same transposed, so that both directions add up whole rows.
@@ -275,36 +287,45 @@ impl Moves {
 }
 
 /// Forward and backward sums of one sentence, scaled at every token.
+#[derive(Default)]
 pub struct Chain {
     forward: Vec<[f32; ROW]>,
     backward: Vec<[f32; ROW]>,
     potentials: Vec<[f32; ROW]>,
-    moves: Moves,
 }
 
 impl Chain {
     /// Of emission scores.
     pub fn with(emissions: &[[f32; ROW]], moves: &Moves) -> Self {
-        let moves = moves.clone();
-        let potentials: Vec<[f32; ROW]> = emissions
-            .iter()
-            .map(|emission| {
-                let most = emission[..TAGS].iter().copied().fold(f32::MIN, f32::max);
-                let mut row = [0.0; ROW];
-                row[..TAGS]
-                    .iter_mut()
-                    .zip(emission)
-                    .for_each(|(cell, score)| *cell = (score - most).exp());
-                row
-            })
-            .collect();
+        let mut chain = Self::default();
+        chain.run(emissions, moves);
+        chain
+    }
+
+    /// The same for another sentence, in the room of the last.
+    pub(super) fn run(&mut self, emissions: &[[f32; ROW]], moves: &Moves) {
+        let Self {
+            forward,
+            backward,
+            potentials,
+        } = self;
+        potentials.clear();
+        potentials.extend(emissions.iter().map(|emission| {
+            let most = emission[..TAGS].iter().copied().fold(f32::MIN, f32::max);
+            let mut row = [0.0; ROW];
+            row[..TAGS]
+                .iter_mut()
+                .zip(emission)
+                .for_each(|(cell, score)| *cell = (score - most).exp());
+            row
+        }));
         let normal = |mut row: [f32; ROW]| {
             let sum: f32 = row.iter().sum::<f32>().max(f32::MIN_POSITIVE);
             row.iter_mut().for_each(|cell| *cell /= sum);
             row
         };
-        let mut forward: Vec<[f32; ROW]> = Vec::with_capacity(potentials.len());
-        for potential in &potentials {
+        forward.clear();
+        for potential in &*potentials {
             let mut row = [0.0; ROW];
             match forward.last() {
                 // A sentence begins as if something outside stood before it.
@@ -322,7 +343,8 @@ impl Chain {
                 .for_each(|(cell, potential)| *cell *= potential);
             forward.push(normal(row));
         }
-        let mut backward = vec![[1.0 / TAGS as f32; ROW]; potentials.len()];
+        backward.clear();
+        backward.resize(potentials.len(), [1.0 / TAGS as f32; ROW]);
         for at in (1..potentials.len()).rev() {
             let mut ahead = backward[at];
             ahead
@@ -336,12 +358,6 @@ impl Chain {
                     .for_each(|(cell, step)| *cell += weight * step);
             }
             backward[at - 1] = normal(row);
-        }
-        Self {
-            forward,
-            backward,
-            potentials,
-            moves,
         }
     }
 
@@ -375,16 +391,14 @@ impl Chain {
         row
     }
 
-    /// The probabilities of all pairs of tags at token `at - 1` and `at`.
-    pub fn pairs(&self, at: usize) -> [[f32; ROW]; ROW] {
+    /// The probabilities of all pairs of tags at token `at - 1` and `at`, with the transitions that it was made with.
+    pub fn pairs(&self, at: usize, moves: &Moves) -> [[f32; ROW]; ROW] {
         let mut pairs = [[0.0; ROW]; ROW];
         let mut sum = 0.0;
         for (from, row) in pairs.iter_mut().enumerate() {
             for (to, cell) in row.iter_mut().enumerate() {
-                *cell = self.forward[at - 1][from]
-                    * self.moves.from[from][to]
-                    * self.potentials[at][to]
-                    * self.backward[at][to];
+                *cell =
+                    self.forward[at - 1][from] * moves.from[from][to] * self.potentials[at][to] * self.backward[at][to];
                 sum += *cell;
             }
         }

@@ -182,7 +182,8 @@ fn learn(examples: &[Example], rows: usize, settings: &Settings) -> (Rows, [[f32
                 }
                 from = *end;
             }
-            let chain = Chain::with(&emissions, &Moves::new(&moves));
+            let steps = Moves::new(&moves);
+            let chain = Chain::with(&emissions, &steps);
             let step = |weight: &mut f32, square: &mut f32, gradient: f32| {
                 *square += gradient * gradient;
                 *weight -= settings.step * gradient / square.sqrt();
@@ -205,7 +206,7 @@ fn learn(examples: &[Example], rows: usize, settings: &Settings) -> (Rows, [[f32
                     }
                 }
                 if at > 0 {
-                    let mut pairs = chain.pairs(at);
+                    let mut pairs = chain.pairs(at, &steps);
                     pairs[last][tag] -= 1.0;
                     for from in 0..TAGS {
                         for to in 0..TAGS {
