@@ -1,7 +1,7 @@
 //! Context words around a place, as hotword rules have them: the nearest counts most.
 
 use super::kind::Kind;
-use super::lexicon::{Hash, LONGEST, Lexicon};
+use super::lexicon::{Hash, LONGEST, Lexicon, flag};
 
 /// Bytes looked at before a place.
 const BEFORE: usize = 72;
@@ -137,10 +137,14 @@ pub fn around(text: &str, lexicon: &Lexicon, start: usize, end: usize, label: u6
     }
     for index in 0..count {
         let mut hash = Hash::default();
-        // The phrase that begins at this word and runs towards the place.
+        // The phrase that begins at this word and runs towards the place; most words begin none.
         for length in 0..LONGEST.min(index + 1) {
             hash = if length > 0 { hash.byte(b' ') } else { hash }.word(words[index - length]);
-            context.add(lexicon.at(hash).cues, (index - length) as u8, length + 1);
+            let entry = lexicon.at(hash);
+            context.add(entry.cues, (index - length) as u8, length + 1);
+            if length == 0 && entry.flags & flag::PART == 0 {
+                break;
+            }
         }
     }
     let after = &text[end..floor(text, end + AFTER)];
@@ -154,8 +158,12 @@ pub fn around(text: &str, lexicon: &Lexicon, start: usize, end: usize, label: u6
         let mut hash = Hash::default();
         for (length, word) in next[index..].iter().enumerate() {
             hash = if length > 0 { hash.byte(b' ') } else { hash }.word(word);
+            let entry = lexicon.at(hash);
             // What follows weighs less than what precedes.
-            context.add(lexicon.at(hash).cues, (4 + index) as u8, length + 1);
+            context.add(entry.cues, (4 + index) as u8, length + 1);
+            if length == 0 && entry.flags & flag::PART == 0 {
+                break;
+            }
         }
     }
     context
