@@ -16,6 +16,8 @@
 //! * the document's size: `1KiB` to `1GiB`;
 //! * what was measured: `memory` (what sealing took above what was there, MB), `wall`, `cpu` (GB/s by the clock, and by processor time of the thread or, on all cores, of the process), `rate` (objects a second and core, by processor time).
 //!
+//! `parts.…` is what no way of putting them together can beat: the cipher alone, the hash alone, and of a small object the signature and one encapsulation.
+//!
 //! After them come ratios (`times`): `scale.…` is all cores against one by the clock, `provider.…` aws-lc against rust-crypto. Every figure is the median of several rounds; the rounds of what is
 //! compared take turns, so that a noisy neighbour hits all of them. `--peer` names a program (see `tests/peers`) that prints lines of the same form, which are passed through.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -26,10 +28,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cofferdam_encrypt::crypto::{
-    BatchSigner, CompositeSigner, Dek, Directory, OpenError, OpenRequest, Opener, PrivateMetadata, Provider,
-    ProviderKind, RecipientSecret, Role, SealRequest, Sealer, Signer, Stanza, StanzaAlg, Unwrap, VerifyKey, Workers,
-    provider, sign_together,
+    BatchSigner, Coins, CompositeSigner, Dek, Directory, Kem, OpenError, OpenRequest, Opener, PrivateMetadata,
+    Provider, ProviderKind, RecipientSecret, Role, SealRequest, Sealer, Signer, Stanza, StanzaAlg, Unwrap, VerifyKey,
+    Workers, provider, sign_together,
 };
+use cofferdam_envelope::geometry::CHUNK_LEN;
 use cofferdam_schemas::{KeyId, TenantName};
 use futures::executor::block_on;
 
@@ -355,6 +358,7 @@ fn main() {
     for &size in sizes {
         let plaintext: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
         let mut sealing = cases_sealing(&worlds, &plaintext);
+        sealing.extend(cases_parts(&worlds, &plaintext));
         if size == KIB {
             sealing.extend(cases_at_once(&worlds, &plaintext, &runtime));
         }
@@ -411,6 +415,55 @@ fn cases_sealing<'a>(worlds: &'a [(ProviderKind, Arc<World>)], plaintext: &'a [u
                 work: Box::new(move || world.seal_batch(plaintext)),
             });
         }
+    }
+    cases
+}
+
+fn cases_parts<'a>(worlds: &'a [(ProviderKind, Arc<World>)], plaintext: &'a [u8]) -> Vec<Case<'a>> {
+    let mut cases = Vec::new();
+    let size = size_name(plaintext.len());
+    let mut add = |name: String, work: Box<dyn FnMut() + 'a>| {
+        cases.push(Case {
+            name: format!("parts.{name}.caller.{size}"),
+            cores: false,
+            objects: 1,
+            work,
+        });
+    };
+    for (kind, world) in worlds {
+        if plaintext.len() == KIB {
+            let secret = world.provider.decapsulator(Kem::MlKem768X25519, &[6; 32]).unwrap();
+            let key = world
+                .provider
+                .encapsulator(Kem::MlKem768X25519, secret.public())
+                .unwrap();
+            let encapsulate = move || drop(black_box(key.encapsulate(Coins::Fresh).unwrap()));
+            add(format!("encapsulation.{kind}"), Box::new(encapsulate));
+        }
+        if plaintext.len() > SMALL {
+            let aead = world.provider.aes_256_gcm(&[5; 32]).unwrap();
+            let mut out = vec![0; CHUNK_LEN + 16];
+            let seal = move || {
+                for chunk in plaintext.chunks(CHUNK_LEN) {
+                    aead.seal(&[0; 12], &[], chunk, &mut out[..chunk.len() + 16]).unwrap();
+                    black_box(&out);
+                }
+            };
+            add(format!("cipher.{kind}"), Box::new(seal));
+        }
+    }
+    match worlds {
+        [(_, world), ..] if plaintext.len() == KIB => {
+            let sign = move || drop(black_box(world.signer.sign_with_context(b"bench", plaintext).unwrap()));
+            add("signature".to_owned(), Box::new(sign));
+        }
+        _ if plaintext.len() > SMALL => add(
+            "blake3".to_owned(),
+            Box::new(move || {
+                black_box(blake3::hash(plaintext));
+            }),
+        ),
+        _ => {}
     }
     cases
 }
