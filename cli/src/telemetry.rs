@@ -91,6 +91,10 @@ impl Telemetry {
         };
         let spans = tracing_opentelemetry::layer()
             .with_tracer(traces.tracer("cofferdam"))
+            .with_location(exported)
+            .with_threads(exported)
+            .with_target(exported)
+            .with_tracked_inactivity(exported)
             .with_filter(tracing_subscriber::filter::filter_fn(own));
         let log = match plan.raw.log.format {
             LogFormat::Human => tracing_subscriber::fmt::layer()
