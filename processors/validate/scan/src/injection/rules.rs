@@ -3,29 +3,31 @@
 //! One Aho-Corasick pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
 //! at most once for each rule, and the `regex` crate is linear, so a text costs at most its length times the rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use cofferdam_schemas::Severity;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Deserialize;
 
 use super::error::InjectionError;
+use super::patterns::compile;
 use crate::hit::Hit;
 
 /// The pack compiled in.
 pub const BUILT_IN: &str = include_str!("../../rules/injection.toml");
 /// Most rules in a pack.
 const MOST: usize = 1000;
-/// Largest compiled regex, in bytes.
-const REGEX_SIZE: usize = 1 << 20;
 /// Largest reach of a rule, in bytes.
 const REACH: usize = 2000;
 /// Longest stretch one regex search runs over: what a hostile text can make of it is bounded by this.
 const LOOK: usize = 16 * 1024;
 /// Most findings of one rule in one call; the rest is counted and reported as one.
 const FINDINGS: u32 = 64;
+
+/// Bytes between two words that say a passage is turned.
+const NEAR: usize = 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,10 +123,42 @@ pub struct Found {
 pub struct Findings {
     /// In order of their start.
     pub found: Vec<Found>,
-    /// A word says, or shows rotated or backwards, that a passage is turned.
-    pub turned: bool,
+    /// Where a word says, or shows rotated or backwards, that a passage is turned, in order; of places near each other the first.
+    pub turned: Vec<usize>,
     /// Findings beyond the limit, and the bytes they lie in.
     pub beyond: Option<(u32, Range<usize>)>,
+}
+
+impl Findings {
+    /// Whether `rule` was found where it would be found again in `span`.
+    pub fn covers(&self, rule: usize, span: &Range<usize>) -> bool {
+        let end = span.end.max(span.start + 1);
+        // sorted by their start; a text has at most some thousand findings
+        let before = self.found.partition_point(|found| found.span.start < end);
+        self.found[..before]
+            .iter()
+            .any(|found| found.rule == rule && span.start < found.span.end)
+    }
+}
+
+/// How often each rule was found.
+#[derive(Default)]
+pub struct Counts(BTreeMap<usize, u32>);
+
+impl Counts {
+    /// Counts one more finding; false beyond [`FINDINGS`].
+    pub fn allow(&mut self, rule: usize) -> bool {
+        let n = self.0.entry(rule).or_default();
+        *n += 1;
+        *n <= FINDINGS
+    }
+}
+
+/// Adds `n` findings in `span` to those that are not listed.
+pub fn widen(beyond: &mut Option<(u32, Range<usize>)>, n: u32, span: Range<usize>) {
+    let (all, range) = beyond.get_or_insert((0, span.clone()));
+    *all += n;
+    *range = range.start.min(span.start)..range.end.max(span.end);
 }
 
 /// A compiled pack. Shared by every thread.
@@ -297,7 +331,9 @@ impl Rules {
         let mut counts: Vec<u32> = Vec::new();
         for found in self.automaton.find_overlapping_iter(text) {
             let Some(owner) = self.owners[found.pattern().as_usize()] else {
-                findings.turned = true;
+                if findings.turned.last().is_none_or(|last| last + NEAR <= found.start()) {
+                    findings.turned.push(found.start());
+                }
                 continue;
             };
             let owner = owner as usize;
@@ -350,9 +386,7 @@ impl Rules {
             findings.found.push(Found { rule, span });
             return;
         }
-        let (n, range) = findings.beyond.get_or_insert((0, span.clone()));
-        *n += 1;
-        *range = range.start.min(span.start)..range.end.max(span.end);
+        widen(&mut findings.beyond, 1, span);
     }
 
     /// A finding as a hit on `span` of the document. `quoted` lowers it: the text is about attacks, not one.
@@ -372,28 +406,6 @@ impl Rules {
             citation: Some(rule.citation.clone().into()),
         }
     }
-}
-
-/// The classes of a pack: small automata, where the Unicode ones have hundreds of ranges. Everything beyond ASCII is a
-/// word character but for typographic dashes and quotes.
-const CLASSES: &[(&str, &str)] = &[
-    (" ?", r"\s*"),
-    (" ", r"\s+"),
-    (r"\w", r"[0-9A-Za-z_\x{a1}-\x{200f}\x{2020}-\x{10ffff}]"),
-    (r"\W", r"[\x00-/:-@\[-\^`\{-\x{a0}\x{2010}-\x{201f}]"),
-    (r"\s", r"[\t-\r\x20\x{a0}]"),
-    (r"\b", r"(?-u:\b)"),
-];
-
-fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    let pattern = CLASSES.iter().fold(pattern.to_owned(), |pattern, (short, long)| {
-        pattern.replace(short, long)
-    });
-    RegexBuilder::new(&pattern)
-        .case_insensitive(true)
-        .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_SIZE)
-        .build()
 }
 
 fn floor(text: &str, at: usize) -> usize {

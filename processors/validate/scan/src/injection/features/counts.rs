@@ -63,6 +63,23 @@ impl Counts {
         self.weight += other.weight;
     }
 
+    /// Takes a neighbour back. Sums stay exact: they are of whole numbers and sixteenths, far below 2^20.
+    pub fn take(&mut self, other: &Self) {
+        for (sum, less) in self.sums.iter_mut().zip(&other.sums) {
+            *sum -= less;
+        }
+        for (sum, less) in self.rules.iter_mut().zip(&other.rules) {
+            *sum -= less;
+        }
+        self.grams -= other.grams;
+        self.weight -= other.weight;
+    }
+
+    /// The worst stretch of this and others.
+    pub fn worst_of<'a>(&mut self, all: impl Iterator<Item = &'a Self>) {
+        self.worst = all.map(|counts| counts.worst).fold(0.0, f32::max);
+    }
+
     /// Notes one rule hit or one normaliser step of a category below [`CATEGORIES`].
     pub fn rule(&mut self, category: u8) {
         if let Some(count) = self.rules.get_mut(usize::from(category)) {
@@ -81,9 +98,11 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
     let chars = get(C::Chars).max(1.0);
     let words = get(C::Words).max(1.0);
     let starts = get(C::Starts).max(1.0);
-    let per_char = |c: C, scale: f32| (get(c) / chars * scale).min(3.0);
-    let per_word = |c: C, scale: f32| (get(c) / words * scale).min(3.0);
-    let few = |c: C| (get(c) / 2.0).min(1.5);
+    // one division for all rates: a text has thousands of windows
+    let (char_share, word_share) = (1.0 / chars, 1.0 / words);
+    let per_char = |c: C, scale: f32| (get(c) * (scale * char_share)).min(3.0);
+    let per_word = |c: C, scale: f32| (get(c) * (scale * word_share)).min(3.0);
+    let few = |c: C| (get(c) * 0.5).min(1.5);
     let cost = get(C::Cost) / get(C::CostOf).max(1.0);
     let mut out = [0.0; DENSE];
     let values = [
