@@ -13,6 +13,7 @@ mod error;
 pub mod evaluate;
 mod explain;
 pub mod features;
+mod keywords;
 pub mod language;
 mod lexicon;
 pub mod model;

@@ -1,17 +1,17 @@
 //! The rule pack: keywords find where to look, a regex decides.
 //!
-//! One Aho-Corasick pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
+//! One pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
 //! at most once for each rule, and the `regex` crate is linear, so a text costs at most its length times the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use cofferdam_schemas::Severity;
 use regex::Regex;
 use serde::Deserialize;
 
 use super::error::InjectionError;
+use super::keywords::Keywords;
 use super::patterns::compile;
 use crate::hit::Hit;
 
@@ -164,7 +164,7 @@ pub fn widen(beyond: &mut Option<(u32, Range<usize>)>, n: u32, span: Range<usize
 /// A compiled pack. Shared by every thread.
 pub struct Rules {
     rules: Vec<Rule>,
-    automaton: AhoCorasick,
+    keywords: Keywords,
     /// For each keyword its rule; nothing for the clues.
     owners: Vec<Option<u32>>,
     version: String,
@@ -190,7 +190,7 @@ fn rot13(word: &str) -> String {
         .collect()
 }
 
-/// Lower case, capitalised and upper case; Aho-Corasick folds only ASCII.
+/// Lower case, capitalised and upper case; only ASCII letters are found in any case.
 fn cases(word: &str) -> BTreeSet<String> {
     let mut cases = BTreeSet::from([word.to_owned()]);
     if !word.is_ascii() {
@@ -273,15 +273,9 @@ impl Rules {
         }
         owners.extend(file.spoken.iter().map(|_| None));
         keywords.extend(file.spoken);
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .kind((keywords.len() < 2000).then_some(AhoCorasickKind::DFA))
-            .build(&keywords)
-            .map_err(InjectionError::Keywords)?;
         let rules = Self {
             rules,
-            automaton,
+            keywords: Keywords::new(keywords),
             owners,
             version: format!("{}@{}", file.pack, file.version),
         };
@@ -329,12 +323,12 @@ impl Rules {
         // the bytes around its keywords that a rule has still to look at
         let mut pending: Vec<Option<Range<usize>>> = Vec::new();
         let mut counts: Vec<u32> = Vec::new();
-        for found in self.automaton.find_overlapping_iter(text) {
-            let Some(owner) = self.owners[found.pattern().as_usize()] else {
-                if findings.turned.last().is_none_or(|last| last + NEAR <= found.start()) {
-                    findings.turned.push(found.start());
+        self.keywords.find(text, |keyword, span| {
+            let Some(owner) = self.owners[keyword] else {
+                if findings.turned.last().is_none_or(|last| last + NEAR <= span.start) {
+                    findings.turned.push(span.start);
                 }
-                continue;
+                return;
             };
             let owner = owner as usize;
             if pending.is_empty() {
@@ -343,19 +337,22 @@ impl Rules {
             }
             let rule = &self.rules[owner];
             if rule.regex.is_none() {
-                self.note(owner, found.start()..found.end(), &mut counts, &mut findings);
-                continue;
+                self.note(owner, span, &mut counts, &mut findings);
+                return;
             }
-            let around = floor(text, found.start().saturating_sub(rule.reach))..ceil(text, found.end() + rule.reach);
+            let around = floor(text, span.start.saturating_sub(rule.reach))..ceil(text, span.end + rule.reach);
             match &mut pending[owner] {
-                Some(range) if around.start <= range.end && range.len() < LOOK => range.end = range.end.max(around.end),
+                // one that begins before the last may come after it, by less than its length
+                Some(range) if around.start <= range.end && range.len() < LOOK => {
+                    *range = range.start.min(around.start)..range.end.max(around.end);
+                }
                 slot => {
                     if let Some(range) = slot.replace(around) {
                         self.look(owner, text, range, &mut counts, &mut findings);
                     }
                 }
             }
-        }
+        });
         for (owner, range) in pending.into_iter().enumerate() {
             if let Some(range) = range {
                 self.look(owner, text, range, &mut counts, &mut findings);

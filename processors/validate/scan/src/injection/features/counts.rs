@@ -11,10 +11,56 @@ macro_rules! counters {
     };
 }
 counters!(
-    Chars, Letters, Upper, Digits, Spaces, Lines, Punct, Foreign, Symbols, Words, LongWords, CapsWords, CaseJumps,
-    Glued, Quotes, Ticks, Markup, Code, Ask, Shout, Colons, Slashes, Starts, TaskStarts, TaskLines, Override, Task,
-    Second, First, Authority, Secret, Manual, Modal, Persona, Question, Freedom, Subject, Cost, CostOf, SecretAsk,
-    StartsYou, AskLines, StrayLines, LateLines, YourAnswer, Harm, Shouted,
+    Chars,
+    Letters,
+    Upper,
+    Digits,
+    Spaces,
+    Lines,
+    Punct,
+    Foreign,
+    Symbols,
+    Words,
+    LongWords,
+    CapsWords,
+    CaseJumps,
+    Glued,
+    Quotes,
+    Ticks,
+    Markup,
+    Code,
+    Ask,
+    Shout,
+    Colons,
+    Slashes,
+    Starts,
+    TaskStarts,
+    TaskLines,
+    Override,
+    Task,
+    Second,
+    First,
+    Authority,
+    Secret,
+    Manual,
+    Modal,
+    Persona,
+    Question,
+    Freedom,
+    Subject,
+    Cost,
+    CostOf,
+    SecretAsk,
+    StartsYou,
+    AskLines,
+    StrayLines,
+    LateLines,
+    YourAnswer,
+    Harm,
+    Shouted,
+    ForeignLines,
+    KinLines,
+    PartLines,
 );
 
 /// Rule categories that are features of their own.
@@ -45,9 +91,12 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Whether there is enough to judge: eight letters or so that do not only repeat. A rule of dashes or a run of one letter has less.
+    /// Whether there is enough to judge: eight letters or so that do not only repeat (a rule of dashes or a run of one letter has
+    /// less), and, where no white space parts words, mostly letters (keys, addresses and test patterns have fewer).
     pub fn speaks(&self) -> bool {
-        self.grams >= 30.0
+        let get = |c: C| self.sums[c as usize];
+        let parted = get(C::Spaces) + get(C::Lines) > 0.0;
+        self.grams >= 30.0 && (parted || get(C::Letters) * 4.0 >= get(C::Chars) * 3.0)
     }
 
     /// Adds a neighbour.
@@ -89,7 +138,7 @@ impl Counts {
 }
 
 /// Number of values [`dense`] gives.
-pub const DENSE: usize = 66;
+pub const DENSE: usize = 69;
 
 /// Counts as features of about the same size. Rates are a character's or a word's share; what is rare is a
 /// saturating count.
@@ -157,6 +206,9 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
         few(C::LateLines),
         few(C::YourAnswer),
         few(C::Shouted),
+        few(C::ForeignLines),
+        few(C::KinLines),
+        few(C::PartLines),
         few(C::Harm),
         per_word(C::Harm, 12.0),
         (few(C::Persona) + few(C::Modal)).min(few(C::Harm)),

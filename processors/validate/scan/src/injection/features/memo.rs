@@ -59,7 +59,7 @@ pub struct Token<'t> {
     /// Its folded bytes, the first one lowest; of a longer one than is remembered nothing.
     key: u128,
     /// The white space after it.
-    next: u8,
+    pub(super) next: u8,
     /// Its letters, when it is a word, perhaps with a comma or full stop, whose capitals are none, the first or all.
     pub(super) word: Option<Letters>,
 }

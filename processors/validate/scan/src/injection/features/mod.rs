@@ -6,6 +6,7 @@
 
 mod counts;
 mod grams;
+mod kin;
 mod letters;
 mod memo;
 mod words;
@@ -14,6 +15,7 @@ use counts::{C, Tally};
 pub use counts::{CATEGORIES, COUNTERS, Counts, DENSE, dense};
 pub use grams::word_hash;
 use grams::{Rolling, WORD_SEED, finish, step};
+use kin::{Kin, kin};
 use letters::{ASCII, Ascii, Class, fold, foreign};
 use memo::again;
 pub use memo::{Known, Memo, Token};
@@ -41,6 +43,8 @@ const SHOUTED: u32 = 3;
 const ALONE: usize = 16;
 /// Bytes from which a text is more than one request …
 const MORE: usize = 300;
+/// … and has something a line of it can be foreign to …
+const SETTING: usize = 200;
 /// … and before a line for it to come late.
 const LATE: usize = 120;
 
@@ -144,6 +148,14 @@ impl Reader {
                     count!(StrayLines);
                     if line_start >= LATE && !asked_before {
                         count!(LateLines);
+                    }
+                }
+                if text.len() >= SETTING {
+                    match kin(text, line_start..$end, &self.lexicon) {
+                        Kin::Foreign => count!(ForeignLines),
+                        Kin::Near => count!(KinLines),
+                        Kin::Partly => count!(PartLines),
+                        Kin::Silent => {}
                     }
                 }
                 #[allow(unused_assignments, reason = "the last line has none after it")]
@@ -278,9 +290,21 @@ impl Reader {
                         before = class;
                         at += 1;
                     }
+                    end_word!(at);
                 }
                 // Its white space is there, and no chunk ends before: after the last white space less than CHUNK_SPACE was full.
                 previous = char::from(bytes[at - 1]);
+                // a space that ends no chunk is done with it
+                if token.next == b' ' && at + 1 - chunk_start < CHUNK {
+                    tally.chars += 1;
+                    tally.spaces += 1;
+                    recent = (recent << 8) | u64::from(b' ');
+                    charge!(u32::from(language.cost(a, b, 0)));
+                    (a, b) = (b, 0);
+                    (previous, before) = (' ', Class::Blank);
+                    next = at + 1;
+                    continue;
+                }
             }
             let first = bytes[at];
             let (c, folded, s, class) = if first.is_ascii() {
@@ -312,7 +336,8 @@ impl Reader {
                     Class::Blank => tally.spaces += 1,
                     Class::Line => {
                         count!(Lines);
-                        let asked_one = words.line_asks && ASKING.contains(&(at - line_start));
+                        let asked_one = (words.line_asks || (at > line_start && bytes[at - 1] == b'?'))
+                            && ASKING.contains(&(at - line_start));
                         if asked_one {
                             note_line!(at);
                         }
@@ -368,7 +393,7 @@ impl Reader {
             push_symbol!(u64::from(b' '), text.len());
         }
         end_word!(text.len());
-        if words.line_asks && ASKING.contains(&(text.len() - line_start)) {
+        if (words.line_asks || text.ends_with('?')) && ASKING.contains(&(text.len() - line_start)) {
             note_line!(text.len());
         }
         let _ = (&word, rolling.idle());

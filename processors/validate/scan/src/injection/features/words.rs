@@ -95,16 +95,19 @@ impl Words {
             }
         }
         if classes != 0 {
-            for (class, counter) in CLASS_COUNTERS {
-                if classes & class != 0 {
-                    count(*counter);
+            let mut rest = classes;
+            while rest != 0 {
+                if let Some(counter) = CLASS_COUNTERS[rest.trailing_zeros() as usize & 15] {
+                    count(counter);
                 }
+                rest &= rest - 1;
             }
             if self.asked && classes & lexicon::SECRET != 0 {
                 count(C::SecretAsk);
             }
             if self.yours > 0 && classes & lexicon::ANSWER != 0 {
                 count(C::YourAnswer);
+                self.line_asks = true;
             }
         }
         // "your", and one word between
@@ -135,18 +138,28 @@ impl Words {
     }
 }
 
-const CLASS_COUNTERS: &[(u16, C)] = &[
-    (lexicon::OVERRIDE, C::Override),
-    (lexicon::TASK, C::Task),
-    (lexicon::SECOND, C::Second),
-    (lexicon::FIRST, C::First),
-    (lexicon::AUTHORITY, C::Authority),
-    (lexicon::SECRET, C::Secret),
-    (lexicon::MANUAL, C::Manual),
-    (lexicon::MODAL, C::Modal),
-    (lexicon::PERSONA, C::Persona),
-    (lexicon::QUESTION, C::Question),
-    (lexicon::FREEDOM, C::Freedom),
-    (lexicon::SUBJECT, C::Subject),
-    (lexicon::HARM, C::Harm),
-];
+/// What is counted of the words of each class, by its bit.
+static CLASS_COUNTERS: [Option<C>; 16] = {
+    let mut table = [None; 16];
+    let all = [
+        (lexicon::OVERRIDE, C::Override),
+        (lexicon::TASK, C::Task),
+        (lexicon::SECOND, C::Second),
+        (lexicon::FIRST, C::First),
+        (lexicon::AUTHORITY, C::Authority),
+        (lexicon::SECRET, C::Secret),
+        (lexicon::MANUAL, C::Manual),
+        (lexicon::MODAL, C::Modal),
+        (lexicon::PERSONA, C::Persona),
+        (lexicon::QUESTION, C::Question),
+        (lexicon::FREEDOM, C::Freedom),
+        (lexicon::SUBJECT, C::Subject),
+        (lexicon::HARM, C::Harm),
+    ];
+    let mut at = 0;
+    while at < all.len() {
+        table[all[at].0.trailing_zeros() as usize] = Some(all[at].1);
+        at += 1;
+    }
+    table
+};

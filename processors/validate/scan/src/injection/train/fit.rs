@@ -28,8 +28,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cost: 5.0,
-            dense: 1.0,
+            cost: 2.0,
+            dense: 0.7,
             epochs: 10,
             rounds: 2,
             source_power: 0.5,
