@@ -21,13 +21,58 @@ struct Anchored {
     index: usize,
 }
 
+/// Keywords by the slots of their anchors.
+struct Table {
+    bits: Box<[u64; WORDS]>,
+    /// Where the keywords of each word of `bits` begin.
+    first: Vec<usize>,
+    /// Sorted by their slots.
+    keywords: Vec<Anchored>,
+}
+
+impl Table {
+    fn new(mut keywords: Vec<Anchored>, slot: fn(u32) -> usize) -> Self {
+        keywords.sort_by_key(|one| slot(one.anchor));
+        let mut bits = Box::new([0; WORDS]);
+        for one in &keywords {
+            // a slot has 16 bits
+            bits[slot(one.anchor) >> 6] |= 1 << (slot(one.anchor) & 63);
+        }
+        let first = (0..=WORDS).map(|word| keywords.partition_point(|one| slot(one.anchor) >> 6 < word));
+        Self {
+            bits,
+            first: first.collect(),
+            keywords,
+        }
+    }
+
+    /// Whether a keyword may have an anchor with this slot.
+    #[inline]
+    fn may(&self, slot: usize) -> bool {
+        // Panic safety: 16 bits, less the lowest six, are below WORDS.
+        (self.bits[slot >> 6] >> (slot & 63)) & 1 != 0
+    }
+
+    /// The keywords with this anchor that stand where it ends at `end`.
+    fn verify(&self, slot: usize, anchor: u32, text: &[u8], end: usize, each: &mut impl FnMut(usize, Range<usize>)) {
+        let near = &self.keywords[self.first[slot >> 6]..self.first[(slot >> 6) + 1]];
+        for one in near.iter().filter(|one| one.anchor == anchor) {
+            let Some(start) = end.checked_sub(one.offset) else {
+                continue;
+            };
+            let whole = start..start + one.keyword.len();
+            let there = text.get(whole.clone());
+            if there.is_some_and(|there| there.eq_ignore_ascii_case(&one.keyword)) {
+                each(one.index, whole);
+            }
+        }
+    }
+}
+
 /// Keywords and the tables that find them.
 pub(super) struct Keywords {
-    /// Sorted by their anchors.
-    long: Vec<Anchored>,
-    short: Vec<Anchored>,
-    long_bits: Box<[u64; WORDS]>,
-    short_bits: Box<[u64; WORDS]>,
+    long: Table,
+    short: Table,
 }
 
 fn rarity(byte: u8) -> usize {
@@ -47,12 +92,7 @@ fn slot(anchor: u32) -> usize {
 impl Keywords {
     /// Of at least two bytes each; shorter ones are never found.
     pub(super) fn new(keywords: impl IntoIterator<Item = String>) -> Self {
-        let mut all = Self {
-            long: Vec::new(),
-            short: Vec::new(),
-            long_bits: Box::new([0; WORDS]),
-            short_bits: Box::new([0; WORDS]),
-        };
+        let (mut long, mut short) = (Vec::new(), Vec::new());
         for (index, keyword) in keywords.into_iter().enumerate() {
             let keyword = keyword.to_ascii_lowercase().into_bytes();
             let width = if keyword.len() < 4 { 2 } else { 4 };
@@ -65,18 +105,16 @@ impl Keywords {
                 keyword: keyword.into(),
                 index,
             };
-            let (list, bits, slot) = if width == 4 {
-                (&mut all.long, &mut all.long_bits, slot(anchored.anchor))
+            if width == 4 {
+                long.push(anchored);
             } else {
-                (&mut all.short, &mut all.short_bits, anchored.anchor as usize)
-            };
-            // a slot has 16 bits
-            bits[slot >> 6] |= 1 << (slot & 63);
-            list.push(anchored);
+                short.push(anchored);
+            }
         }
-        all.long.sort_by_key(|one| one.anchor);
-        all.short.sort_by_key(|one| one.anchor);
-        all
+        Self {
+            long: Table::new(long, slot),
+            short: Table::new(short, |anchor| anchor as usize),
+        }
     }
 
     /// Calls `each` with the index and the bytes of every occurrence, in order of the bytes that were looked for.
@@ -87,36 +125,12 @@ impl Keywords {
         for (at, byte) in bytes.iter().enumerate() {
             last = (last << 8) | u32::from(byte.to_ascii_lowercase());
             let (long, short) = (slot(last), (last & 0xffff) as usize);
-            // Panic safety: 16 bits, less the lowest six, are below WORDS.
-            let (long, short) = (
-                self.long_bits[long >> 6] >> (long & 63),
-                self.short_bits[short >> 6] >> (short & 63),
-            );
-            if (long | short) & 1 != 0 {
-                if long & 1 != 0 {
-                    verify(&self.long, last, bytes, at + 1, &mut each);
-                }
-                if short & 1 != 0 {
-                    verify(&self.short, last & 0xffff, bytes, at + 1, &mut each);
-                }
+            if self.long.may(long) {
+                self.long.verify(long, last, bytes, at + 1, &mut each);
             }
-        }
-    }
-}
-
-/// The keywords with this anchor that stand where it ends at `end`.
-fn verify(list: &[Anchored], anchor: u32, text: &[u8], end: usize, each: &mut impl FnMut(usize, Range<usize>)) {
-    let first = list.partition_point(|one| one.anchor < anchor);
-    for one in list[first..].iter().take_while(|one| one.anchor == anchor) {
-        let Some(start) = end.checked_sub(one.offset) else {
-            continue;
-        };
-        let whole = start..start + one.keyword.len();
-        if text
-            .get(whole.clone())
-            .is_some_and(|there| there.eq_ignore_ascii_case(&one.keyword))
-        {
-            each(one.index, whole);
+            if self.short.may(short) {
+                self.short.verify(short, last & 0xffff, bytes, at + 1, &mut each);
+            }
         }
     }
 }
