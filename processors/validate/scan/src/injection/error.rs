@@ -14,9 +14,6 @@ pub enum InjectionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The keywords of the pack make no automaton.
-    #[error("keywords of the rule pack are refused")]
-    Keywords(#[source] aho_corasick::BuildError),
     /// The model file is damaged or of another version.
     #[error("model is refused: {0}")]
     Model(&'static str),

@@ -244,11 +244,7 @@ fn clusters(injection: &Injection, rows: &[Row]) -> Vec<usize> {
         .iter()
         .map(|row| {
             let read = injection.read(&row.text);
-            let text = read
-                .normal
-                .as_ref()
-                .map_or(row.text.as_str(), |(normal, _)| normal.form.text.as_str())
-                .to_lowercase();
+            let text = read.readable(&row.text).to_lowercase();
             let words: Vec<u64> = text
                 .split(|c: char| !c.is_alphanumeric())
                 .filter(|w| !w.is_empty())

@@ -43,14 +43,13 @@ impl Injection {
             return Vec::new();
         };
         let read = self.read(passage);
-        let plain = self.form(passage, &read.findings, None);
-        let form = match &read.normal {
-            Some((normal, findings)) if self.form(&normal.form.text, findings, Some(normal)).odds > plain.odds => {
-                Some(&normal.form)
-            }
-            _ => None,
-        };
-        let shown = form.map_or(passage, |form| form.text.as_str());
+        let (plain, _) = self.form(None, passage, &read.findings, None);
+        // a window is shorter than a segment
+        let form = read.hidden.first().filter(|hidden| {
+            let form = &hidden.normal.form.text;
+            self.form(None, form, &hidden.findings, Some(&hidden.normal)).0.odds > plain.odds
+        });
+        let shown = form.map_or(passage, |hidden| hidden.normal.form.text.as_str());
         let mut words = Words {
             injection: self,
             ends: Vec::new(),
@@ -70,7 +69,7 @@ impl Injection {
                 sum += weight;
             }
             if sum > 0 && trimmed > at {
-                let span = form.map_or(at..trimmed, |form| form.origin(at..trimmed));
+                let span = form.map_or(at..trimmed, |hidden| hidden.origin(at..trimmed));
                 found.push(Strong {
                     span: window.start + span.start..window.start + span.end,
                     weight: sum as f32 * unit,

@@ -47,7 +47,10 @@ const LISTS: &[(u16, &str)] = &[
          answer reveal provide compose draft make find calculate compute discuss name help send open click visit add insert \
          append include respond reply convert replace state decode spell continue complete rewrite design suggest compare \
          break solve recommend mention embed modify share output merge alter adjust integrate incorporate classify categorize categorise \
-         identify act pretend imagine encode encrypt disregard ignore forget group reverse rephrase paraphrase promote advertise schreibe schreib erzähle sag sage gib nenne zeige erkläre \
+         identify formulate sort rank estimate convince persuade inform notify remind draft outline analyze analyse evaluate \
+         shuffle scramble jumble swap substitute remove drop mix adapt enhance augment render phrase modify shape insert inject \
+         craft devise invent teach demonstrate illustrate brainstorm paraphrase recite simulate roleplay elaborate \
+         act pretend imagine encode encrypt disregard ignore forget group reverse rephrase paraphrase promote advertise schreibe schreib erzähle sag sage gib nenne zeige erkläre \
          escribe escriba dime diga muestra genera écris dis montre donne scrivi dimmi mostra escreva diga mostre schrijf \
          vertel napisz powiedz pokaż напиши напишите скажи скажите покажи skriv berätta yaz söyle tulis katakan",
     ),
@@ -116,7 +119,13 @@ const LISTS: &[(u16, &str)] = &[
          stalk stalking harass harassment bully bullying cyberbullying discriminate discrimination discriminatory threaten threatening \
          blackmailing plagiarism cheat cheating illegally unlawful criminal crime anorexia deceive deceptive manipulate manipulative \
          kidnap kidnapping trafficking cannibalism arson sabotage ponzi bioweapon evasion evade smuggle smuggling pedophile \
-         slurs insults humiliate mock obese hoax hitler",
+         slurs insults humiliate mock obese hoax hitler \
+         evading undetected detection avoid illicit unauthorized unauthorised untraceable counterfeiting smuggling tamper tampering disable \
+         bypassing exploitative underage minors predator predators grooming intoxicated overdose addictive dealer dealers laundered \
+         embezzle embezzling insider swindle deceiving impersonate impersonating fake faking forgery forging spyware trojan botnet crack \
+         cracked unlicensed skimming cloned cloning lynch incite inciting riot coup rig rigged rigging sway voters vigilante revenge \
+         mutilate starve starving self-harm gore gory seduce erotica explicit intimate nudes affair inferior superior immigrants \
+         stereotypes supremacy eugenics sterilization loophole loopholes sensitive confidential victims victim",
     ),
     (
         ANSWER,
@@ -126,7 +135,7 @@ const LISTS: &[(u16, &str)] = &[
     ),
 ];
 
-const SLOTS: usize = 2048;
+const SLOTS: usize = 4096;
 
 /// Word hash to classes, open addressing, built once at load.
 pub struct Lexicon {
@@ -156,7 +165,7 @@ impl Lexicon {
     }
 
     fn add(&mut self, hash: u64, class: u16) {
-        let mut slot = (hash >> 53) as usize;
+        let mut slot = (hash >> 52) as usize;
         // The lists hold fewer than half as many words as there are slots (tested), so a free one comes.
         while self.classes[slot] != 0 && self.keys[slot] != hash {
             slot = (slot + 1) % SLOTS;
@@ -168,7 +177,7 @@ impl Lexicon {
     /// The classes of a word, 0 for none.
     #[inline]
     pub fn classes(&self, hash: u64) -> u16 {
-        let mut slot = (hash >> 53) as usize;
+        let mut slot = (hash >> 52) as usize;
         loop {
             let classes = self.classes[slot];
             if classes == 0 || self.keys[slot] == hash {

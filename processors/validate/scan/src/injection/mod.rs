@@ -13,18 +13,22 @@ mod error;
 pub mod evaluate;
 mod explain;
 pub mod features;
+mod keywords;
 pub mod language;
 mod lexicon;
 pub mod model;
 pub mod normalise;
+mod patterns;
 pub mod poison;
 pub mod rules;
+mod segments;
 #[cfg(test)]
 mod tests;
 pub mod train;
 mod windows;
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use cofferdam_schemas::Severity;
 
@@ -32,10 +36,11 @@ pub use error::InjectionError;
 pub use explain::Strong;
 
 use crate::hit::Hit;
-use features::Reader;
+use features::{Memo, Reader};
 use model::Model;
-use normalise::{Normal, normalise, survey};
+use normalise::{Evidence, Normal, normalise, survey};
 use rules::{Findings, Rules};
+use segments::segments;
 use windows::Windows;
 
 /// What the model says of a text.
@@ -63,12 +68,66 @@ pub struct Injection {
     rules: Rules,
     model: Model,
     reader: Reader,
+    memos: Memos,
+}
+
+/// Remembered tokens, lent to one scan at a time: as many as there were scans at once.
+#[derive(Default)]
+struct Memos(Mutex<Vec<Memo>>);
+
+impl Memos {
+    fn lend<T>(&self, scan: impl FnOnce(&mut Memo) -> T) -> T {
+        // what a panic leaves is whole: a memo is put back after its use, or not at all
+        let memos = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memo = memos().pop().unwrap_or_default();
+        let result = scan(&mut memo);
+        memos().push(memo);
+        result
+    }
 }
 
 /// A text with everything the scorer needs to know of it.
 pub(crate) struct Read {
     pub(crate) findings: Findings,
-    pub(crate) normal: Option<(Normal, Findings)>,
+    pub(crate) hidden: Vec<Hidden>,
+}
+
+impl Read {
+    /// The text with its hidden stretches made readable.
+    pub(crate) fn readable(&self, text: &str) -> String {
+        let mut readable = String::with_capacity(text.len());
+        let mut done = 0;
+        for hidden in &self.hidden {
+            readable.push_str(&text[done..hidden.segment.start]);
+            readable.push_str(&hidden.normal.form.text);
+            done = hidden.segment.end;
+        }
+        readable.push_str(&text[done..]);
+        readable
+    }
+}
+
+/// A stretch of a text in which something is hidden.
+pub(crate) struct Hidden {
+    /// Bytes of the text.
+    pub(crate) segment: Range<usize>,
+    /// Its readable form; bytes of the original count from the start of the stretch.
+    pub(crate) normal: Normal,
+    /// What the rules find in that.
+    pub(crate) findings: Findings,
+}
+
+impl Hidden {
+    /// Bytes of the text behind a span of the readable form.
+    pub(crate) fn origin(&self, span: Range<usize>) -> Range<usize> {
+        let span = self.normal.form.origin(span);
+        self.segment.start + span.start..self.segment.start + span.end
+    }
+
+    /// Chunks of a text of `bytes` and `chunks`, when this stretch of it has `own`.
+    pub(crate) fn chunks(&self, bytes: usize, chunks: usize, own: usize) -> usize {
+        (bytes - self.segment.len()) * chunks / bytes.max(1) + own
+    }
 }
 
 impl Injection {
@@ -93,6 +152,7 @@ impl Injection {
             rules,
             model,
             reader: Reader::new(),
+            memos: Memos::default(),
         }
     }
 
@@ -150,38 +210,39 @@ impl Injection {
         for found in &read.findings.found {
             out.push(self.rules.hit(found.rule, found.span.clone(), quoted));
         }
-        let mut limits = vec![&read.findings.beyond];
-        if let Some((normal, findings)) = &read.normal {
-            normal.evidence.hits(out);
-            for found in &findings.found {
-                let span = normal.form.origin(found.span.clone());
-                let known = |old: &rules::Found| {
-                    old.rule == found.rule && old.span.start < span.end.max(span.start + 1) && span.start < old.span.end
-                };
-                // both lists are in order of their start; a text has at most some thousand findings
-                if !read.findings.found.iter().any(known) {
+        let mut evidence = Evidence::default();
+        // findings of all stretches together are limited as those of one scan are
+        let mut counts = rules::Counts::default();
+        let mut beyond: Option<(u32, Range<usize>)> = None;
+        for hidden in &read.hidden {
+            evidence.take(&hidden.normal.evidence, hidden.segment.start);
+            let more = hidden.findings.beyond.as_ref();
+            if let Some((n, span)) = more {
+                rules::widen(&mut beyond, *n, hidden.origin(span.clone()));
+            }
+            for found in &hidden.findings.found {
+                let span = hidden.origin(found.span.clone());
+                if read.findings.covers(found.rule, &span) {
+                    continue;
+                }
+                if counts.allow(found.rule) {
                     out.push(self.rules.hit(found.rule, span, quoted));
+                } else {
+                    rules::widen(&mut beyond, 1, span);
                 }
             }
-            limits.push(&findings.beyond);
         }
-        for (at, limit) in limits.into_iter().enumerate() {
-            if let Some((_, span)) = limit {
-                let span = match &read.normal {
-                    Some((normal, _)) if at == 1 => normal.form.origin(span.clone()),
-                    _ => span.clone(),
-                };
-                out.push(Hit {
-                    rule: "injection/limit".into(),
-                    severity: Severity::Info,
-                    confidence: 1.0,
-                    span,
-                    message: "one rule was found more than 64 times; the further places in this span are not listed"
-                        .into(),
-                    remediation: None,
-                    citation: None,
-                });
-            }
+        evidence.hits(out);
+        for (_, span) in read.findings.beyond.iter().chain(&beyond) {
+            out.push(Hit {
+                rule: "injection/limit".into(),
+                severity: Severity::Info,
+                confidence: 1.0,
+                span: span.clone(),
+                message: "one rule was found more than 64 times; the further places in this span are not listed".into(),
+                remediation: None,
+                citation: None,
+            });
         }
     }
 
@@ -195,27 +256,46 @@ impl Injection {
         poison::Batch::new(limits, &self.model.language)
     }
 
-    /// Rules on the text and, if there is one, on its readable form.
+    /// Rules on the text and, where something is hidden in it, on the readable form.
     pub(crate) fn read(&self, text: &str) -> Read {
         let findings = self.rules.scan(text);
-        let mut clues = survey(text);
-        clues.cipher |= findings.turned;
-        let normal = normalise(text, clues, &self.model.language).map(|normal| {
-            let findings = self.rules.scan(&normal.form.text);
-            (normal, findings)
-        });
-        Read { findings, normal }
+        let mut hidden = Vec::new();
+        let mut before = 0;
+        for segment in segments(text) {
+            let part = &text[segment.clone()];
+            let mut clues = survey(part);
+            // what a word says of a passage is often said before it
+            clues.cipher |= findings.turned.iter().any(|at| (before..segment.end).contains(at));
+            before = segment.start;
+            if let Some(normal) = normalise(part, clues, &self.model.language) {
+                let findings = self.rules.scan(&normal.form.text);
+                hidden.push(Hidden {
+                    segment,
+                    normal,
+                    findings,
+                });
+            }
+        }
+        Read { findings, hidden }
     }
 
     /// The better of both forms.
     pub(crate) fn best(&self, text: &str, read: &Read) -> Best {
-        let mut best = self.form(text, &read.findings, None);
-        if let Some((normal, findings)) = &read.normal {
-            let other = self.form(&normal.form.text, findings, Some(normal));
-            if other.odds > best.odds {
+        self.memos.lend(|memo| self.best_with(Some(memo), text, read))
+    }
+
+    fn best_with(&self, mut memo: Option<&mut Memo>, text: &str, read: &Read) -> Best {
+        let penalty = |chunks: usize| self.model.length_penalty * (chunks.max(1) as f32).ln();
+        let (mut best, chunks) = self.form(memo.as_deref_mut(), text, &read.findings, None);
+        best.odds -= penalty(chunks);
+        for hidden in &read.hidden {
+            let form = &hidden.normal.form.text;
+            let (other, own) = self.form(memo.as_deref_mut(), form, &hidden.findings, Some(&hidden.normal));
+            let odds = other.odds - penalty(hidden.chunks(text.len(), chunks, own));
+            if odds > best.odds {
                 best = Best {
-                    odds: other.odds,
-                    window: normal.form.origin(other.window),
+                    odds,
+                    window: hidden.origin(other.window),
                 };
             }
         }
@@ -230,7 +310,8 @@ impl Injection {
             .collect()
     }
 
-    fn form(&self, text: &str, findings: &Findings, normal: Option<&Normal>) -> Best {
+    /// The best window of one form, before the penalty, and its chunks.
+    fn form(&self, memo: Option<&mut Memo>, text: &str, findings: &Findings, normal: Option<&Normal>) -> (Best, usize) {
         let marks = self.marks(findings);
         let mut best = Best {
             odds: f32::NEG_INFINITY,
@@ -239,6 +320,7 @@ impl Injection {
         let mut windows = Windows::new(
             |row| self.model.row(row),
             normal,
+            memo,
             |counts: &features::Counts, window: Range<usize>| {
                 let odds = self.model.window(counts);
                 if odds > best.odds {
@@ -248,7 +330,6 @@ impl Injection {
         );
         self.reader.read(text, &self.model.language, &marks, &mut windows);
         let chunks = windows.finish();
-        best.odds -= self.model.length_penalty * (chunks.max(1) as f32).ln();
-        best
+        (best, chunks)
     }
 }

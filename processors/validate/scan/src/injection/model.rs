@@ -14,9 +14,9 @@ use crate::weights::{ABOUT, about};
 /// The model compiled in.
 pub const BUILT_IN: &[u8] = include_bytes!("../../rules/injection.model");
 const MAGIC: &[u8] = b"CFINJ";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// Version of what makes the weights: raised when they change though the data do not.
-const TRAINER: &str = "1.1.0";
+const TRAINER: &str = "1.2.0";
 const ROWS: usize = 1 << TABLE_BITS;
 const SCALARS: usize = 5;
 /// Size of a model file in bytes.
@@ -186,15 +186,19 @@ impl Model {
             return f32::NEG_INFINITY;
         }
         let grams = counts.weight * self.scale / counts.grams.max(1.0).sqrt();
-        let features = dense(counts);
-        self.bias
-            + grams
-            + features
-                .iter()
-                .zip(&self.dense)
-                .map(|(value, weight)| value * weight)
-                .sum::<f32>()
+        self.bias + grams + dot(&dense(counts), &self.dense)
     }
+}
+
+/// The sum of products, in four lanes: one after the other each addition would wait for the one before.
+pub(crate) fn dot(a: &[f32; DENSE], b: &[f32; DENSE]) -> f32 {
+    let mut lanes = [0f32; 4];
+    for (a, b) in a.chunks(4).zip(b.chunks(4)) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
 }
 
 #[cfg(test)]

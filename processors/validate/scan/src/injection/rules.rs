@@ -1,31 +1,33 @@
 //! The rule pack: keywords find where to look, a regex decides.
 //!
-//! One Aho-Corasick pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
+//! One pass finds every keyword. A rule's regex runs only in the bytes around its keywords, each byte
 //! at most once for each rule, and the `regex` crate is linear, so a text costs at most its length times the rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use cofferdam_schemas::Severity;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Deserialize;
 
 use super::error::InjectionError;
+use super::keywords::Keywords;
+use super::patterns::compile;
 use crate::hit::Hit;
 
 /// The pack compiled in.
 pub const BUILT_IN: &str = include_str!("../../rules/injection.toml");
 /// Most rules in a pack.
 const MOST: usize = 1000;
-/// Largest compiled regex, in bytes.
-const REGEX_SIZE: usize = 1 << 20;
 /// Largest reach of a rule, in bytes.
 const REACH: usize = 2000;
 /// Longest stretch one regex search runs over: what a hostile text can make of it is bounded by this.
 const LOOK: usize = 16 * 1024;
 /// Most findings of one rule in one call; the rest is counted and reported as one.
 const FINDINGS: u32 = 64;
+
+/// Bytes between two words that say a passage is turned.
+const NEAR: usize = 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,16 +123,48 @@ pub struct Found {
 pub struct Findings {
     /// In order of their start.
     pub found: Vec<Found>,
-    /// A word says, or shows rotated or backwards, that a passage is turned.
-    pub turned: bool,
+    /// Where a word says, or shows rotated or backwards, that a passage is turned, in order; of places near each other the first.
+    pub turned: Vec<usize>,
     /// Findings beyond the limit, and the bytes they lie in.
     pub beyond: Option<(u32, Range<usize>)>,
+}
+
+impl Findings {
+    /// Whether `rule` was found where it would be found again in `span`.
+    pub fn covers(&self, rule: usize, span: &Range<usize>) -> bool {
+        let end = span.end.max(span.start + 1);
+        // sorted by their start; a text has at most some thousand findings
+        let before = self.found.partition_point(|found| found.span.start < end);
+        self.found[..before]
+            .iter()
+            .any(|found| found.rule == rule && span.start < found.span.end)
+    }
+}
+
+/// How often each rule was found.
+#[derive(Default)]
+pub struct Counts(BTreeMap<usize, u32>);
+
+impl Counts {
+    /// Counts one more finding; false beyond [`FINDINGS`].
+    pub fn allow(&mut self, rule: usize) -> bool {
+        let n = self.0.entry(rule).or_default();
+        *n += 1;
+        *n <= FINDINGS
+    }
+}
+
+/// Adds `n` findings in `span` to those that are not listed.
+pub fn widen(beyond: &mut Option<(u32, Range<usize>)>, n: u32, span: Range<usize>) {
+    let (all, range) = beyond.get_or_insert((0, span.clone()));
+    *all += n;
+    *range = range.start.min(span.start)..range.end.max(span.end);
 }
 
 /// A compiled pack. Shared by every thread.
 pub struct Rules {
     rules: Vec<Rule>,
-    automaton: AhoCorasick,
+    keywords: Keywords,
     /// For each keyword its rule; nothing for the clues.
     owners: Vec<Option<u32>>,
     version: String,
@@ -156,7 +190,7 @@ fn rot13(word: &str) -> String {
         .collect()
 }
 
-/// Lower case, capitalised and upper case; Aho-Corasick folds only ASCII.
+/// Lower case, capitalised and upper case; only ASCII letters are found in any case.
 fn cases(word: &str) -> BTreeSet<String> {
     let mut cases = BTreeSet::from([word.to_owned()]);
     if !word.is_ascii() {
@@ -239,15 +273,9 @@ impl Rules {
         }
         owners.extend(file.spoken.iter().map(|_| None));
         keywords.extend(file.spoken);
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .kind((keywords.len() < 2000).then_some(AhoCorasickKind::DFA))
-            .build(&keywords)
-            .map_err(InjectionError::Keywords)?;
         let rules = Self {
             rules,
-            automaton,
+            keywords: Keywords::new(keywords),
             owners,
             version: format!("{}@{}", file.pack, file.version),
         };
@@ -295,10 +323,12 @@ impl Rules {
         // the bytes around its keywords that a rule has still to look at
         let mut pending: Vec<Option<Range<usize>>> = Vec::new();
         let mut counts: Vec<u32> = Vec::new();
-        for found in self.automaton.find_overlapping_iter(text) {
-            let Some(owner) = self.owners[found.pattern().as_usize()] else {
-                findings.turned = true;
-                continue;
+        self.keywords.find(text, |keyword, span| {
+            let Some(owner) = self.owners[keyword] else {
+                if findings.turned.last().is_none_or(|last| last + NEAR <= span.start) {
+                    findings.turned.push(span.start);
+                }
+                return;
             };
             let owner = owner as usize;
             if pending.is_empty() {
@@ -307,19 +337,22 @@ impl Rules {
             }
             let rule = &self.rules[owner];
             if rule.regex.is_none() {
-                self.note(owner, found.start()..found.end(), &mut counts, &mut findings);
-                continue;
+                self.note(owner, span, &mut counts, &mut findings);
+                return;
             }
-            let around = floor(text, found.start().saturating_sub(rule.reach))..ceil(text, found.end() + rule.reach);
+            let around = floor(text, span.start.saturating_sub(rule.reach))..ceil(text, span.end + rule.reach);
             match &mut pending[owner] {
-                Some(range) if around.start <= range.end && range.len() < LOOK => range.end = range.end.max(around.end),
+                // one that begins before the last may come after it, by less than its length
+                Some(range) if around.start <= range.end && range.len() < LOOK => {
+                    *range = range.start.min(around.start)..range.end.max(around.end);
+                }
                 slot => {
                     if let Some(range) = slot.replace(around) {
                         self.look(owner, text, range, &mut counts, &mut findings);
                     }
                 }
             }
-        }
+        });
         for (owner, range) in pending.into_iter().enumerate() {
             if let Some(range) = range {
                 self.look(owner, text, range, &mut counts, &mut findings);
@@ -350,9 +383,7 @@ impl Rules {
             findings.found.push(Found { rule, span });
             return;
         }
-        let (n, range) = findings.beyond.get_or_insert((0, span.clone()));
-        *n += 1;
-        *range = range.start.min(span.start)..range.end.max(span.end);
+        widen(&mut findings.beyond, 1, span);
     }
 
     /// A finding as a hit on `span` of the document. `quoted` lowers it: the text is about attacks, not one.
@@ -372,28 +403,6 @@ impl Rules {
             citation: Some(rule.citation.clone().into()),
         }
     }
-}
-
-/// The classes of a pack: small automata, where the Unicode ones have hundreds of ranges. Everything beyond ASCII is a
-/// word character but for typographic dashes and quotes.
-const CLASSES: &[(&str, &str)] = &[
-    (" ?", r"\s*"),
-    (" ", r"\s+"),
-    (r"\w", r"[0-9A-Za-z_\x{a1}-\x{200f}\x{2020}-\x{10ffff}]"),
-    (r"\W", r"[\x00-/:-@\[-\^`\{-\x{a0}\x{2010}-\x{201f}]"),
-    (r"\s", r"[\t-\r\x20\x{a0}]"),
-    (r"\b", r"(?-u:\b)"),
-];
-
-fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    let pattern = CLASSES.iter().fold(pattern.to_owned(), |pattern, (short, long)| {
-        pattern.replace(short, long)
-    });
-    RegexBuilder::new(&pattern)
-        .case_insensitive(true)
-        .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_SIZE)
-        .build()
 }
 
 fn floor(text: &str, at: usize) -> usize {

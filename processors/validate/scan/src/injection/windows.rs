@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::features::{Counts, Sink};
+use super::features::{Counts, Known, Memo, Sink, Token};
+use super::language::Language;
+use super::lexicon::Lexicon;
 use super::normalise::Normal;
 use super::rules::Category;
 
@@ -14,35 +16,38 @@ pub struct Windows<'a, Row, Out> {
     row: Row,
     out: Out,
     normal: Option<&'a Normal>,
+    memo: Option<&'a mut Memo>,
     weight: i32,
+    /// The last chunks, empty ones before the first, and their sum.
     recent: [(Counts, usize); WIDE],
+    sum: Counts,
     /// Chunks so far.
     pub chunks: usize,
     start: usize,
 }
 
-impl<'a, Row: FnMut(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Windows<'a, Row, Out> {
+impl<'a, Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Windows<'a, Row, Out> {
     /// `row` gives the weight of an n-gram; `out` takes each window with its bytes. `normal` when the text is a
-    /// readable form: its steps count as features where they were found.
-    pub fn new(row: Row, normal: Option<&'a Normal>, out: Out) -> Self {
+    /// readable form: its steps count as features where they were found. With `memo` plain tokens are remembered.
+    pub fn new(row: Row, normal: Option<&'a Normal>, memo: Option<&'a mut Memo>, out: Out) -> Self {
         Self {
             row,
             out,
             normal,
+            memo,
             weight: 0,
             recent: [(Counts::default(), 0); WIDE],
+            sum: Counts::default(),
             chunks: 0,
             start: 0,
         }
     }
 
+    /// The last chunks as one window, that begins where the first of them does.
     fn wide(&mut self, chunks: usize, end: usize) {
-        let first = self.chunks - chunks;
-        let (mut counts, start) = self.recent[first % WIDE];
-        for chunk in first + 1..self.chunks {
-            counts.add(&self.recent[chunk % WIDE].0);
-        }
-        (self.out)(&counts, start..end);
+        let start = self.recent[(self.chunks - chunks) % WIDE].1;
+        self.sum.worst_of(self.recent.iter().map(|(counts, _)| counts));
+        (self.out)(&self.sum, start..end);
     }
 
     /// After the text was read: a text of two or three chunks is also one window as a whole.
@@ -66,10 +71,23 @@ pub fn mark_steps(counts: &mut Counts, normal: &Normal, chunk: Range<usize>) {
     }
 }
 
-impl<Row: FnMut(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_, Row, Out> {
+impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_, Row, Out> {
     #[inline]
     fn gram(&mut self, row: u32, _end: usize) {
         self.weight += (self.row)(row);
+    }
+
+    const KNOWS: bool = true;
+
+    #[inline]
+    fn know(&mut self, token: &Token<'_>, tables: (&Language, &Lexicon)) -> Option<Known> {
+        let row = &self.row;
+        self.memo.as_mut().map(|memo| memo.know(token, tables, row))
+    }
+
+    #[inline]
+    fn add(&mut self, weight: i32) {
+        self.weight += weight;
     }
 
     fn chunk(&mut self, counts: &Counts, end: usize) {
@@ -79,7 +97,10 @@ impl<Row: FnMut(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows
         if let Some(normal) = self.normal {
             mark_steps(&mut counts, normal, self.start..end);
         }
-        self.recent[self.chunks % WIDE] = (counts, self.start);
+        let oldest = &mut self.recent[self.chunks % WIDE];
+        self.sum.take(&oldest.0);
+        self.sum.add(&counts);
+        *oldest = (counts, self.start);
         self.chunks += 1;
         (self.out)(&counts, self.start..end);
         if self.chunks >= WIDE {

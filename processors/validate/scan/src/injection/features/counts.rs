@@ -11,10 +11,56 @@ macro_rules! counters {
     };
 }
 counters!(
-    Chars, Letters, Upper, Digits, Spaces, Lines, Punct, Foreign, Symbols, Words, LongWords, CapsWords, CaseJumps,
-    Glued, Quotes, Ticks, Markup, Code, Ask, Shout, Colons, Slashes, Starts, TaskStarts, TaskLines, Override, Task,
-    Second, First, Authority, Secret, Manual, Modal, Persona, Question, Freedom, Subject, Cost, CostOf, SecretAsk,
-    StartsYou, AskLines, StrayLines, LateLines, YourAnswer, Harm, Shouted,
+    Chars,
+    Letters,
+    Upper,
+    Digits,
+    Spaces,
+    Lines,
+    Punct,
+    Foreign,
+    Symbols,
+    Words,
+    LongWords,
+    CapsWords,
+    CaseJumps,
+    Glued,
+    Quotes,
+    Ticks,
+    Markup,
+    Code,
+    Ask,
+    Shout,
+    Colons,
+    Slashes,
+    Starts,
+    TaskStarts,
+    TaskLines,
+    Override,
+    Task,
+    Second,
+    First,
+    Authority,
+    Secret,
+    Manual,
+    Modal,
+    Persona,
+    Question,
+    Freedom,
+    Subject,
+    Cost,
+    CostOf,
+    SecretAsk,
+    StartsYou,
+    AskLines,
+    StrayLines,
+    LateLines,
+    YourAnswer,
+    Harm,
+    Shouted,
+    ForeignLines,
+    KinLines,
+    PartLines,
 );
 
 /// Rule categories that are features of their own.
@@ -45,9 +91,12 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Whether there is enough to judge: eight letters or so that do not only repeat. A rule of dashes or a run of one letter has less.
+    /// Whether there is enough to judge: eight letters or so that do not only repeat (a rule of dashes or a run of one letter has
+    /// less), and, where no white space parts words, mostly letters (keys, addresses and test patterns have fewer).
     pub fn speaks(&self) -> bool {
-        self.grams >= 30.0
+        let get = |c: C| self.sums[c as usize];
+        let parted = get(C::Spaces) + get(C::Lines) > 0.0;
+        self.grams >= 30.0 && (parted || get(C::Letters) * 4.0 >= get(C::Chars) * 3.0)
     }
 
     /// Adds a neighbour.
@@ -63,6 +112,23 @@ impl Counts {
         self.weight += other.weight;
     }
 
+    /// Takes a neighbour back. Sums stay exact: they are of whole numbers and sixteenths, far below 2^20.
+    pub fn take(&mut self, other: &Self) {
+        for (sum, less) in self.sums.iter_mut().zip(&other.sums) {
+            *sum -= less;
+        }
+        for (sum, less) in self.rules.iter_mut().zip(&other.rules) {
+            *sum -= less;
+        }
+        self.grams -= other.grams;
+        self.weight -= other.weight;
+    }
+
+    /// The worst stretch of this and others.
+    pub fn worst_of<'a>(&mut self, all: impl Iterator<Item = &'a Self>) {
+        self.worst = all.map(|counts| counts.worst).fold(0.0, f32::max);
+    }
+
     /// Notes one rule hit or one normaliser step of a category below [`CATEGORIES`].
     pub fn rule(&mut self, category: u8) {
         if let Some(count) = self.rules.get_mut(usize::from(category)) {
@@ -72,7 +138,7 @@ impl Counts {
 }
 
 /// Number of values [`dense`] gives.
-pub const DENSE: usize = 66;
+pub const DENSE: usize = 69;
 
 /// Counts as features of about the same size. Rates are a character's or a word's share; what is rare is a
 /// saturating count.
@@ -81,9 +147,11 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
     let chars = get(C::Chars).max(1.0);
     let words = get(C::Words).max(1.0);
     let starts = get(C::Starts).max(1.0);
-    let per_char = |c: C, scale: f32| (get(c) / chars * scale).min(3.0);
-    let per_word = |c: C, scale: f32| (get(c) / words * scale).min(3.0);
-    let few = |c: C| (get(c) / 2.0).min(1.5);
+    // one division for all rates: a text has thousands of windows
+    let (char_share, word_share) = (1.0 / chars, 1.0 / words);
+    let per_char = |c: C, scale: f32| (get(c) * (scale * char_share)).min(3.0);
+    let per_word = |c: C, scale: f32| (get(c) * (scale * word_share)).min(3.0);
+    let few = |c: C| (get(c) * 0.5).min(1.5);
     let cost = get(C::Cost) / get(C::CostOf).max(1.0);
     let mut out = [0.0; DENSE];
     let values = [
@@ -138,6 +206,9 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
         few(C::LateLines),
         few(C::YourAnswer),
         few(C::Shouted),
+        few(C::ForeignLines),
+        few(C::KinLines),
+        few(C::PartLines),
         few(C::Harm),
         per_word(C::Harm, 12.0),
         (few(C::Persona) + few(C::Modal)).min(few(C::Harm)),

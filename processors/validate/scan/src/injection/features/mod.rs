@@ -5,11 +5,21 @@
 //! word near `CHUNK` bytes, so a window is a few neighbouring chunks and costs no second pass.
 
 mod counts;
+mod grams;
+mod kin;
 mod letters;
+mod memo;
+mod words;
 
 use counts::{C, Tally};
 pub use counts::{CATEGORIES, COUNTERS, Counts, DENSE, dense};
+pub use grams::word_hash;
+use grams::{Rolling, WORD_SEED, finish, step};
+use kin::{Kin, kin};
 use letters::{ASCII, Ascii, Class, fold, foreign};
+use memo::again;
+pub use memo::{Known, Memo, Token};
+use words::{Word, Words};
 
 use super::language::{Language, symbol};
 use super::lexicon::{self, Lexicon};
@@ -33,12 +43,10 @@ const SHOUTED: u32 = 3;
 const ALONE: usize = 16;
 /// Bytes from which a text is more than one request …
 const MORE: usize = 300;
+/// … and has something a line of it can be foreign to …
+const SETTING: usize = 200;
 /// … and before a line for it to come late.
 const LATE: usize = 120;
-
-const CHAR_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
-const WORD_SEED: u64 = 0xc2b2_ae3d_27d4_eb4f;
-const MIX: u64 = 0xff51_afd7_ed55_8ccd;
 
 /// Takes what the pass finds.
 pub trait Sink {
@@ -46,27 +54,17 @@ pub trait Sink {
     fn gram(&mut self, row: u32, end: usize);
     /// A chunk that ends before byte `end`.
     fn chunk(&mut self, counts: &Counts, end: usize);
-}
-
-#[inline]
-fn step(hash: u64, symbol: u64) -> u64 {
-    (hash.rotate_left(5) ^ symbol).wrapping_mul(MIX)
-}
-
-/// Finishes a hash of a word so that its top bits can be used.
-#[inline]
-fn finish(hash: u64) -> u64 {
-    (hash ^ (hash >> 32)).wrapping_mul(WORD_SEED)
-}
-
-/// Hash of a lower-case word, as the pass computes it.
-pub fn word_hash(word: &str) -> u64 {
-    finish(word.chars().fold(WORD_SEED, |hash, c| step(hash, fold(c))))
-}
-
-#[inline]
-fn row(hash: u64) -> u32 {
-    ((hash ^ (hash >> 29)).wrapping_mul(CHAR_SEED) >> (64 - TABLE_BITS)) as u32
+    /// What a plain token weighs, for a sink that wants no more of n-grams than their sum: then [`Self::add`] follows in place of
+    /// [`Self::gram`].
+    #[inline]
+    fn know(&mut self, _token: &Token<'_>, _tables: (&Language, &Lexicon)) -> Option<Known> {
+        None
+    }
+    /// Adds weight of a known token.
+    #[inline]
+    fn add(&mut self, _weight: i32) {}
+    /// Whether [`Self::know`] may be asked.
+    const KNOWS: bool = false;
 }
 
 /// The pass. Tables only; shared by every thread.
@@ -78,14 +76,6 @@ impl Default for Reader {
     fn default() -> Self {
         Self::new()
     }
-}
-
-#[derive(Default)]
-struct Word {
-    hash: u64,
-    length: u32,
-    upper: u32,
-    case_jump: bool,
 }
 
 impl Reader {
@@ -107,50 +97,42 @@ impl Reader {
     }
 
     /// Reads `text`. `marks` are rule hits as (byte, category), in order of the byte.
-    pub fn read(&self, text: &str, language: &Language, marks: &[(usize, u8)], sink: &mut impl Sink) {
+    pub fn read<S: Sink>(&self, text: &str, language: &Language, marks: &[(usize, u8)], sink: &mut S) {
+        let bytes = text.as_bytes();
         let mut counts = Counts::default();
         let mut tally = Tally::default();
         let mut marks = marks.iter().peekable();
         let mut chunk_start = 0;
-        // rolling hashes of the last 1 to 4 symbols of the present word, its left border included
-        let mut rolling = [0u64; 5];
-        let mut depth = 0u32;
+        let mut rolling = Rolling::default();
         let mut word = Word::default();
-        let (mut last_word, mut last_two) = (0u64, 0u64);
-        let (mut start_pending, mut line_pending) = (true, true);
+        let mut words = Words::default();
         let (mut a, mut b) = (0u8, 0u8);
         let (mut stretch_cost, mut stretch) = (0u32, 0u32);
-        let (mut asked, mut previous, mut before) = (false, ' ', Class::Blank);
-        let (mut yours, mut line_asks, mut line_start) = (0u8, false, 0);
-        let (mut alone, mut asked_before) = (false, false);
-        let (mut caps, mut ordered) = (0u32, false);
+        let (mut previous, mut before) = (' ', Class::Blank);
+        let (mut alone, mut asked_before, mut line_start) = (false, false, 0);
 
         // the last eight symbols, a byte each
         let mut recent = 0u64;
-        // they repeat with a period of one to four: rules, filler, noise. What is said again counts once
-        let mut again = false;
+        let mut repeats = false;
 
         macro_rules! push_symbol {
-            ($symbol:expr, $end:expr) => {{
-                let s = $symbol;
-                let [_, one, two, three, four] = rolling;
-                let grown = [0, step(CHAR_SEED, s), step(one, s), step(two, s), step(three, s)];
-                let five = step(four, s);
-                rolling = grown;
-                depth += 1;
-                if again {
-                    // nothing new
-                } else if depth >= 5 {
-                    sink.gram(row(grown[2]), $end);
-                    sink.gram(row(grown[3]), $end);
-                    sink.gram(row(grown[4]), $end);
-                    sink.gram(row(five), $end);
-                    tally.grams += 4;
-                } else {
-                    for hash in &grown[2..=(depth as usize).max(1)] {
-                        sink.gram(row(*hash), $end);
-                    }
-                    tally.grams += depth - 1;
+            ($symbol:expr, $end:expr) => {
+                tally.grams += rolling.push($symbol, repeats, |row| sink.gram(row, $end))
+            };
+        }
+        // how likely the letters follow each other
+        macro_rules! charge {
+            ($price:expr) => {{
+                let price = $price;
+                tally.cost += price;
+                tally.costed += 1;
+                stretch_cost += price;
+                stretch += 1;
+                if stretch == STRETCH {
+                    counts.worst = counts.worst.max(stretch_cost as f32 / (STRETCH * 16) as f32);
+                    // half is kept, so that a bad stretch cannot hide on a border
+                    stretch_cost /= 2;
+                    stretch /= 2;
                 }
             }};
         }
@@ -168,6 +150,14 @@ impl Reader {
                         count!(LateLines);
                     }
                 }
+                if text.len() >= SETTING {
+                    match kin(text, line_start..$end, &self.lexicon) {
+                        Kin::Foreign => count!(ForeignLines),
+                        Kin::Near => count!(KinLines),
+                        Kin::Partly => count!(PartLines),
+                        Kin::Silent => {}
+                    }
+                }
                 #[allow(unused_assignments, reason = "the last line has none after it")]
                 {
                     asked_before = true;
@@ -179,116 +169,18 @@ impl Reader {
                 if word.length > 0 {
                     let hash = finish(word.hash);
                     let classes = self.lexicon.classes(hash);
-                    tally.words += 1;
-                    if word.length > 14 {
-                        count!(LongWords);
-                    }
-                    if word.length > 1 && word.upper == word.length {
-                        count!(CapsWords);
-                        caps += 1;
-                        ordered |= classes & (lexicon::OVERRIDE | lexicon::TASK | lexicon::SECOND) != 0;
-                        if caps >= SHOUTED && ordered && tally.lower > 0 {
-                            count!(Shouted);
-                            ordered = false;
-                        }
-                    } else if word.length > 1 {
-                        (caps, ordered) = (0, false);
-                    }
-                    if word.case_jump && word.upper < word.length {
-                        count!(CaseJumps);
-                    }
-                    if start_pending {
-                        count!(Starts);
-                        asked = classes & (lexicon::QUESTION | lexicon::TASK) != 0;
-                        if line_pending {
-                            line_asks = asked;
-                        }
-                        if classes & lexicon::TASK != 0 {
-                            count!(TaskStarts);
-                            if line_pending {
-                                count!(TaskLines);
-                            }
-                        }
-                        if classes & lexicon::SECOND != 0 {
-                            count!(StartsYou);
-                        }
-                    }
-                    if classes != 0 {
-                        for (class, counter) in CLASS_COUNTERS {
-                            if classes & class != 0 {
-                                counts.sums[*counter as usize] += 1.0;
-                            }
-                        }
-                        if asked && classes & lexicon::SECRET != 0 {
-                            count!(SecretAsk);
-                        }
-                        if yours > 0 && classes & lexicon::ANSWER != 0 {
-                            count!(YourAnswer);
-                        }
-                    }
-                    // "your", and one word between
-                    yours = if classes & lexicon::SECOND != 0 {
-                        2
-                    } else {
-                        yours.saturating_sub(1)
-                    };
-                    start_pending = false;
-                    line_pending = false;
-                    if hash != last_word {
-                        sink.gram(row(hash ^ 1), $end);
-                        tally.grams += 1;
-                    }
-                    if last_word != 0 && hash != last_word {
-                        sink.gram(row(step(last_word, hash)), $end);
-                        tally.grams += 1;
-                        if last_two != 0 {
-                            sink.gram(row(step(step(last_two, last_word), hash)), $end);
-                            tally.grams += 1;
-                        }
-                    }
-                    last_two = last_word;
-                    last_word = hash;
+                    words.note(&word, (hash, classes), None, $end, &mut counts, &mut tally, sink);
                     word = Word::default();
                 }
             };
         }
-
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            let (folded, s, class, end) = if c.is_ascii() {
-                let Ascii { folded, symbol, class } = ASCII[c as usize & 127];
-                (u64::from(folded), symbol, class, at + 1)
-            } else {
-                let folded = fold(c);
-                (folded, symbol(folded as u32), foreign(c), at + c.len_utf8())
-            };
-            tally.chars += 1;
-            recent = (recent << 8) | (folded & 0xff);
-            again = (recent >> 32) == (recent & 0xffff_ffff) || (recent ^ (recent >> 24)) & 0xff_ffff_ffff == 0;
-
-            // how likely the letters follow each other
-            if (s != 0 || b != 0) && !again {
-                let price = u32::from(language.cost(a, b, s));
-                tally.cost += price;
-                tally.costed += 1;
-                stretch_cost += price;
-                stretch += 1;
-                if stretch == STRETCH {
-                    counts.worst = counts.worst.max(stretch_cost as f32 / (STRETCH * 16) as f32);
-                    // half is kept, so that a bad stretch cannot hide on a border
-                    stretch_cost /= 2;
-                    stretch /= 2;
-                }
-                a = b;
-                b = s;
-            }
-
-            if matches!(class, Class::Lower | Class::Upper | Class::Digit | Class::ForeignLetter) {
+        macro_rules! letter {
+            ($class:expr, $folded:expr) => {{
                 if word.length == 0 {
                     word.hash = WORD_SEED;
                 }
-                word.hash = step(word.hash, folded);
-                match class {
+                word.hash = step(word.hash, $folded);
+                match $class {
                     Class::Upper => {
                         word.case_jump |= before == Class::Lower;
                         word.upper += 1;
@@ -299,26 +191,15 @@ impl Reader {
                     _ => tally.lower += 1,
                 }
                 word.length += 1;
-            } else {
-                end_word!(at);
-                match class {
-                    Class::Blank => tally.spaces += 1,
-                    Class::Line => {
-                        count!(Lines);
-                        let asked_one = line_asks && ASKING.contains(&(at - line_start));
-                        if asked_one {
-                            note_line!(at);
-                        }
-                        // what asks for one thing is a chunk of its own, so that what stands around it does not outweigh it
-                        alone = asked_one || (end - chunk_start >= ALONE && self.asks(&text[end..]));
-                        line_asks = false;
-                        line_start = end;
-                        line_pending = true;
-                        start_pending = true;
-                    }
+            }};
+        }
+        // a sign that is neither letter nor white space
+        macro_rules! sign {
+            ($class:expr) => {
+                match $class {
                     Class::Ask | Class::Shout | Class::Colon | Class::Stop => {
-                        start_pending = true;
-                        match class {
+                        words.start_pending = true;
+                        match $class {
                             Class::Ask => count!(Ask),
                             Class::Shout => count!(Shout),
                             Class::Colon => count!(Colons),
@@ -327,7 +208,7 @@ impl Reader {
                     }
                     Class::Quote => {
                         count!(Quotes);
-                        start_pending = true;
+                        words.start_pending = true;
                     }
                     Class::Tick => count!(Ticks),
                     Class::Markup => count!(Markup),
@@ -335,15 +216,142 @@ impl Reader {
                     Class::Slash if before == Class::Slash => count!(Slashes),
                     _ => {}
                 }
-                if c.is_ascii_punctuation() {
-                    count!(Punct);
-                    let odd = !matches!(class, Class::Joint | Class::Stop | Class::Colon | Class::Slash) && c != '_';
-                    if odd
-                        && matches!(before, Class::Lower | Class::Upper)
-                        && chars.peek().is_some_and(|(_, next)| next.is_ascii_alphabetic())
-                    {
-                        count!(Glued);
+            };
+        }
+        macro_rules! punctuation {
+            ($class:expr, $byte:expr, $end:expr) => {{
+                count!(Punct);
+                let odd = !matches!($class, Class::Joint | Class::Stop | Class::Colon | Class::Slash) && $byte != b'_';
+                if odd
+                    && matches!(before, Class::Lower | Class::Upper)
+                    && bytes.get($end).is_some_and(u8::is_ascii_alphabetic)
+                {
+                    count!(Glued);
+                }
+            }};
+        }
+
+        let mut next = 0;
+        while next < bytes.len() {
+            let mut at = next;
+            // most tokens are counted at once, to what the rest of the loop would give, sign by sign
+            if S::KNOWS
+                && rolling.idle()
+                && let Some(token) = Token::at(&bytes[at..])
+                && !token.repeats(recent)
+                && let Some(known) = sink.know(&token, (language, &self.lexicon))
+            {
+                let length = token.len();
+                recent = token.recent(recent);
+                tally.chars += length;
+                tally.grams += u32::from(known.grams);
+                sink.add(known.weight);
+                if stretch + length < STRETCH {
+                    let price = known.price(language, (a, b), length);
+                    tally.cost += price;
+                    tally.costed += length;
+                    stretch_cost += price;
+                    stretch += length;
+                    (a, b) = known.last(b, length);
+                } else {
+                    for s in token.symbols() {
+                        charge!(u32::from(language.cost(a, b, s)));
+                        (a, b) = (b, s);
                     }
+                }
+                if let Some(letters) = token.word {
+                    tally.lower += letters.all - letters.upper;
+                    tally.upper += letters.upper;
+                    let spelt = Word {
+                        length: letters.all,
+                        upper: letters.upper,
+                        ..Word::default()
+                    };
+                    let (of_word, end) = ((known.word, known.classes), at + letters.all as usize);
+                    words.note(&spelt, of_word, Some(known.single), end, &mut counts, &mut tally, sink);
+                    if let Some(mark) = letters.mark {
+                        count!(Punct);
+                        words.start_pending |= mark == b'.';
+                    }
+                    at += length as usize;
+                } else {
+                    before = Class::Blank;
+                    for byte in token.bytes {
+                        let Ascii { folded, class, .. } = ASCII[usize::from(byte & 127)];
+                        if matches!(class, Class::Lower | Class::Upper | Class::Digit) {
+                            letter!(class, u64::from(folded));
+                        } else {
+                            end_word!(at);
+                            sign!(class);
+                            if byte.is_ascii_punctuation() {
+                                punctuation!(class, *byte, at + 1);
+                            }
+                        }
+                        before = class;
+                        at += 1;
+                    }
+                    end_word!(at);
+                }
+                // Its white space is there, and no chunk ends before: after the last white space less than CHUNK_SPACE was full.
+                previous = char::from(bytes[at - 1]);
+                // a space that ends no chunk is done with it
+                if token.next == b' ' && at + 1 - chunk_start < CHUNK {
+                    tally.chars += 1;
+                    tally.spaces += 1;
+                    recent = (recent << 8) | u64::from(b' ');
+                    charge!(u32::from(language.cost(a, b, 0)));
+                    (a, b) = (b, 0);
+                    (previous, before) = (' ', Class::Blank);
+                    next = at + 1;
+                    continue;
+                }
+            }
+            let first = bytes[at];
+            let (c, folded, s, class) = if first.is_ascii() {
+                let Ascii { folded, symbol, class } = ASCII[usize::from(first & 127)];
+                (char::from(first), u64::from(folded), symbol, class)
+            } else {
+                // there is a character at `at`: it is a border, and not the end
+                let c = text[at..].chars().next().unwrap_or(' ');
+                let folded = fold(c);
+                (c, folded, symbol(folded as u32), foreign(c))
+            };
+            let end = at + c.len_utf8();
+            next = end;
+            tally.chars += 1;
+            recent = (recent << 8) | (folded & 0xff);
+            repeats = again(recent);
+
+            if (s != 0 || b != 0) && !repeats {
+                charge!(u32::from(language.cost(a, b, s)));
+                a = b;
+                b = s;
+            }
+
+            if matches!(class, Class::Lower | Class::Upper | Class::Digit | Class::ForeignLetter) {
+                letter!(class, folded);
+            } else {
+                end_word!(at);
+                match class {
+                    Class::Blank => tally.spaces += 1,
+                    Class::Line => {
+                        count!(Lines);
+                        let asked_one = (words.line_asks || (at > line_start && bytes[at - 1] == b'?'))
+                            && ASKING.contains(&(at - line_start));
+                        if asked_one {
+                            note_line!(at);
+                        }
+                        // what asks for one thing is a chunk of its own, so that what stands around it does not outweigh it
+                        alone = asked_one || (end - chunk_start >= ALONE && self.asks(&text[end..]));
+                        words.line_asks = false;
+                        line_start = end;
+                        words.line_pending = true;
+                        words.start_pending = true;
+                    }
+                    _ => sign!(class),
+                }
+                if first.is_ascii_punctuation() {
+                    punctuation!(class, first, end);
                 } else if !c.is_ascii() && class != Class::ForeignSpace {
                     count!(Symbols);
                 }
@@ -351,14 +359,13 @@ impl Reader {
 
             let space = matches!(class, Class::Blank | Class::Line | Class::White | Class::ForeignSpace);
             if space {
-                if depth > 0 {
+                if !rolling.idle() {
                     push_symbol!(u64::from(b' '), at);
-                    depth = 0;
+                    rolling.end();
                 }
             } else {
-                if depth == 0 {
-                    rolling[1] = step(CHAR_SEED, u64::from(b' '));
-                    depth = 1;
+                if rolling.idle() {
+                    rolling.begin();
                 }
                 push_symbol!(folded, end);
             }
@@ -382,25 +389,14 @@ impl Reader {
             previous = c;
             before = class;
         }
-        if depth > 0 {
+        if !rolling.idle() {
             push_symbol!(u64::from(b' '), text.len());
         }
         end_word!(text.len());
-        if line_asks && ASKING.contains(&(text.len() - line_start)) {
+        if (words.line_asks || text.ends_with('?')) && ASKING.contains(&(text.len() - line_start)) {
             note_line!(text.len());
         }
-        let _ = (
-            start_pending,
-            line_pending,
-            last_two,
-            last_word,
-            &word,
-            rolling,
-            depth,
-            yours,
-            caps,
-            ordered,
-        );
+        let _ = (&word, rolling.idle());
         for (_, category) in marks {
             counts.rule(*category);
         }
@@ -413,19 +409,3 @@ impl Reader {
         }
     }
 }
-
-const CLASS_COUNTERS: &[(u16, C)] = &[
-    (lexicon::OVERRIDE, C::Override),
-    (lexicon::TASK, C::Task),
-    (lexicon::SECOND, C::Second),
-    (lexicon::FIRST, C::First),
-    (lexicon::AUTHORITY, C::Authority),
-    (lexicon::SECRET, C::Secret),
-    (lexicon::MANUAL, C::Manual),
-    (lexicon::MODAL, C::Modal),
-    (lexicon::PERSONA, C::Persona),
-    (lexicon::QUESTION, C::Question),
-    (lexicon::FREEDOM, C::Freedom),
-    (lexicon::SUBJECT, C::Subject),
-    (lexicon::HARM, C::Harm),
-];

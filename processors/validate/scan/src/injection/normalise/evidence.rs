@@ -68,8 +68,19 @@ pub struct Evidence {
 impl Evidence {
     /// Notes one trace. Traces of a step come in ascending order.
     pub fn note(&mut self, step: Step, span: Range<usize>) {
+        self.add(step, span, 1);
+    }
+
+    /// Adds what was found in a stretch that begins at byte `start`. Stretches come in ascending order.
+    pub fn take(&mut self, other: &Self, start: usize) {
+        for (step, span, n) in other.regions() {
+            self.add(step, start + span.start..start + span.end, n);
+        }
+    }
+
+    fn add(&mut self, step: Step, span: Range<usize>, more: u32) {
         let Some((_, regions)) = self.found.iter_mut().find(|(kind, _)| *kind == step) else {
-            self.found.push((step, vec![(span, 1)]));
+            self.found.push((step, vec![(span, more)]));
             return;
         };
         let full = regions.len() >= MOST;
@@ -77,9 +88,9 @@ impl Evidence {
             Some((last, n)) if full || span.start <= last.end.saturating_add(NEAR) => {
                 last.start = last.start.min(span.start);
                 last.end = last.end.max(span.end);
-                *n += 1;
+                *n += more;
             }
-            _ => regions.push((span, 1)),
+            _ => regions.push((span, more)),
         }
     }
 

@@ -82,7 +82,7 @@ const FREQUENCY: [i32; 26] = [
     20, -8, 8, 10, 28, 4, 2, 14, 18, -32, -14, 9, 6, 18, 19, 3, -38, 16, 17, 23, 8, -10, 5, -34, 4, -40,
 ];
 
-fn shifted(histogram: &[u32; 26]) -> bool {
+fn shifted(histogram: &[u32; 32]) -> bool {
     let total: u32 = histogram.iter().sum();
     if total < 24 {
         return false;
@@ -107,67 +107,86 @@ pub fn survey(text: &str) -> Clues {
     let mut leet_words = 0u32;
     let mut escapes = 0u32;
     let mut binary = 0u32;
-    let mut histogram = [0u32; 26];
+    // the letters, and room that spares a check of bounds
+    let mut histogram = [0u32; 32];
     let mut high = false;
 
-    for (at, byte) in text.bytes().enumerate() {
-        let class = CLASSES[usize::from(byte)];
-        if class & BASE64 != 0 {
-            run += 1;
-            run_mixed |= if class & DIGIT != 0 {
-                1
-            } else if byte & 0x20 == 0 {
-                2
-            } else {
-                4
-            };
-        } else {
-            if run >= RUN && run_mixed.count_ones() > 1 {
-                clues.encoded = true;
+    for block in text.as_bytes().chunks(BLOCK) {
+        let mut at = 0;
+        while at < block.len() {
+            // plain words, letter by letter
+            let word = at;
+            let mut upper = 0;
+            while let Some(letter) = block.get(at)
+                && CLASSES[usize::from(*letter)] & LETTER != 0
+            {
+                histogram[usize::from((letter | 0x20) - b'a') & 31] += 1;
+                upper |= 4 >> (1 - (letter >> 5 & 1));
+                at += 1;
             }
-            (run, run_mixed) = (0, 0);
-        }
-        if class & (LETTER | DIGIT | SIGN | HIGH) != 0 {
-            if class & LETTER != 0 {
-                letters += 1;
+            if at > word {
+                run += at - word;
+                run_mixed |= upper;
+                letters += (at - word) as u32;
                 sub_before_letter |= subs > 0;
-                histogram[usize::from((byte | 0x20) - b'a')] += 1;
-            } else if class & HIGH != 0 {
-                high = true;
-                letters += 2;
-            } else {
-                subs += 1;
+                continue;
             }
-        } else {
-            let length = letters + subs;
-            if length == 1 && letters == 1 {
-                single += 1;
-                clues.spaced |= single >= ALONE;
-                gap = 0;
-            } else if length > 0 {
-                single = 0;
-                if letters > 0 && subs > 0 && length >= 3 && sub_before_letter {
-                    leet_words += 1;
-                }
-                if length == 8 && letters == 0 || length == 2 {
-                    binary += 1;
-                    clues.encoded |= binary >= 8;
+            let byte = block[at];
+            at += 1;
+            let class = CLASSES[usize::from(byte)];
+            if class & BASE64 != 0 {
+                run += 1;
+                run_mixed |= if class & DIGIT != 0 {
+                    1
+                } else if byte & 0x20 == 0 {
+                    2
                 } else {
-                    binary = 0;
+                    4
+                };
+            } else {
+                if run >= RUN && run_mixed.count_ones() > 1 {
+                    clues.encoded = true;
+                }
+                (run, run_mixed) = (0, 0);
+            }
+            if class & (DIGIT | SIGN | HIGH) != 0 {
+                if class & HIGH != 0 {
+                    high = true;
+                    letters += 2;
+                } else {
+                    subs += 1;
                 }
             } else {
-                gap += 1;
-                if gap > 6 {
+                let length = letters + subs;
+                if length == 1 && letters == 1 {
+                    single += 1;
+                    clues.spaced |= single >= ALONE;
+                    gap = 0;
+                } else if length > 0 {
                     single = 0;
+                    if letters > 0 && subs > 0 && length >= 3 && sub_before_letter {
+                        leet_words += 1;
+                    }
+                    if length == 8 && letters == 0 || length == 2 {
+                        binary += 1;
+                        clues.encoded |= binary >= 8;
+                    } else {
+                        binary = 0;
+                    }
+                } else {
+                    gap += 1;
+                    if gap > 6 {
+                        single = 0;
+                    }
                 }
+                (letters, subs, sub_before_letter) = (0, 0, false);
+                escapes += u32::from(class & ESCAPE != 0);
             }
-            (letters, subs, sub_before_letter) = (0, 0, false);
-            escapes += u32::from(class & ESCAPE != 0);
         }
-        if at % BLOCK == BLOCK - 1 {
+        if block.len() == BLOCK {
             clues.cipher |= shifted(&histogram);
             clues.leet |= leet_words >= 2;
-            histogram = [0; 26];
+            histogram = [0; 32];
             leet_words = 0;
         }
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
 use super::document::words;
-use super::minhash::{Index, Signature, signature, similarity};
+use super::minhash::{Index, Signature, signature};
 use crate::hit::Hit;
 use crate::injection::language::Language;
 
@@ -36,55 +36,31 @@ impl Default for Limits {
 /// Words of one record that are counted; the rest of a longer record is not looked at for triggers.
 const WORDS: usize = 2000;
 /// Records a word is followed in one by one.
-const FOLLOWED: usize = 64;
-/// A trigger occurs in so many records at least …
-const LEAST: usize = 4;
-/// … and in this share of all at most.
-const RARE: f32 = 0.02;
-/// … or in so many, in a small batch.
-const FEW: usize = 12;
-/// Mean similarity above which the records of a word are simply alike.
-const ALIKE: f32 = 0.08;
-/// A word that is frequent in the batch's own language is no trigger; nor is one whose records have usual labels: the
-/// label must be this much more frequent than in the batch.
-const LIFT: f32 = 1.8;
+pub(super) const FOLLOWED: usize = 64;
 /// Records of fewer words are not compared for near-duplicates.
 const SHORT: usize = 5;
 /// Bits a character from which a word is strange: without labels only such a word can be a trigger.
 const STRANGE: f32 = 6.5;
 /// Shorter words, and those with digits, are never strange: units and abbreviations are.
 const LETTERS: usize = 4;
-/// Words that stand out in the same way beyond which they are no triggers. Of words that have nothing to do with the labels less than
-/// one would be found; a handful are the vocabulary of the batch: where labels are subjects, each has words of its own, and texts in
-/// another language or full of names have many strange ones. Then only a word is named that …
-const VOCABULARY: usize = 4;
-/// … stands in so many times the records that such a word usually has.
-const PLANTED: usize = 3;
 /// Dimensions of the space in which the distance to the centre is taken.
 const SPACE: usize = 512;
 /// Standard deviations from the mean distance that make a record an outlier.
 const FAR: f32 = 4.0;
 
 #[derive(Default)]
-struct Word {
-    records: Vec<u32>,
-    count: u32,
+pub(super) struct Word {
+    pub(super) records: Vec<u32>,
+    pub(super) count: u32,
     /// Its letters follow each other as in no word.
-    strange: bool,
+    pub(super) strange: bool,
 }
 
-/// A word or pair that may be a trigger.
-struct Trigger {
-    key: u64,
-    records: Vec<usize>,
-    lift: f32,
-}
-
-struct Kept {
+pub(super) struct Kept {
     record: usize,
-    signature: Signature,
-    label: Option<u32>,
-    space: Vec<(u16, f32)>,
+    pub(super) signature: Signature,
+    pub(super) label: Option<u32>,
+    pub(super) space: Vec<(u16, f32)>,
 }
 
 /// A record with its findings. Spans are bytes of the record.
@@ -127,17 +103,17 @@ pub struct Batch<'a> {
     limits: Limits,
     exact: HashMap<[u8; 32], u32>,
     index: Index,
-    kept: Vec<Kept>,
-    words: HashMap<u64, Word>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) words: HashMap<u64, Word>,
     /// First place of each followed word in each kept record.
-    places: Vec<HashMap<u64, (u32, u32)>>,
+    pub(super) places: Vec<HashMap<u64, (u32, u32)>>,
     labels: HashMap<String, u32>,
-    label_counts: Vec<usize>,
+    pub(super) label_counts: Vec<usize>,
     centre: Vec<f64>,
-    summary: Summary,
+    pub(super) summary: Summary,
 }
 
-fn hit(
+pub(super) fn hit(
     rule: &'static str,
     severity: Severity,
     confidence: f32,
@@ -176,7 +152,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn limit(&mut self, what: &'static str) {
+    pub(super) fn limit(&mut self, what: &'static str) {
         if !self.summary.limits.contains(&what) {
             self.summary.limits.push(what);
         }
@@ -347,100 +323,11 @@ impl<'a> Batch<'a> {
         self.summary
     }
 
-    fn late(&mut self, kept: usize, found: Hit) {
+    pub(super) fn late(&mut self, kept: usize, found: Hit) {
         let hits = self.summary.late.entry(self.kept[kept].record).or_default();
         if hits.iter().all(|other| other.rule != found.rule) {
             hits.push(found);
         }
-    }
-
-    fn triggers(&mut self) {
-        let most = ((RARE * self.kept.len() as f32) as usize).clamp(FEW, FOLLOWED);
-        let mut words: Vec<(&u64, &Word)> = self
-            .words
-            .iter()
-            .filter(|(_, word)| (LEAST..=most).contains(&(word.count as usize)))
-            .collect();
-        words.sort_by_key(|(key, _)| **key);
-        let candidates = words.len();
-        let mut found: [Vec<Trigger>; 2] = Default::default();
-        for (key, word) in words {
-            let records: Vec<usize> = word.records.iter().map(|record| *record as usize).collect();
-            // alike records share many rare words; a trigger stands in unlike ones
-            let mut sum = 0.0;
-            let mut pairs = 0;
-            for pair in records.windows(2).chain(records.windows(3)) {
-                sum += similarity(
-                    &self.kept[pair[0]].signature,
-                    &self.kept[pair[pair.len() - 1]].signature,
-                );
-                pairs += 1;
-            }
-            if sum / pairs as f32 > ALIKE {
-                continue;
-            }
-            let lift = match self.lift(&records, candidates) {
-                Some(lift) => lift,
-                None if word.strange && records.iter().all(|record| self.kept[*record].label.is_none()) => 0.0,
-                None => continue,
-            };
-            found[usize::from(word.strange)].push(Trigger {
-                key: *key,
-                records,
-                lift,
-            });
-        }
-        for mut triggers in found {
-            if triggers.len() > VOCABULARY {
-                self.limit(
-                    "triggers: so many words stand out in the same way that only the most frequent were looked at",
-                );
-                triggers.sort_by_key(|trigger| trigger.records.len());
-                let usual = triggers[triggers.len() / 2].records.len();
-                triggers.retain(|trigger| trigger.records.len() >= PLANTED * usual);
-            }
-            if triggers.len() <= VOCABULARY {
-                triggers.iter().for_each(|trigger| self.name(trigger));
-            }
-        }
-        self.summary.triggered = self
-            .summary
-            .late
-            .values()
-            .filter(|hits| hits.iter().any(|hit| hit.rule == "poison/trigger"))
-            .count();
-    }
-
-    fn name(&mut self, trigger: &Trigger) {
-        for record in &trigger.records {
-            let (start, end) = self.places[*record][&trigger.key];
-            let found = hit(
-                "poison/trigger",
-                Severity::Medium,
-                (0.3 + 0.1 * trigger.lift).min(0.8),
-                start as usize..end as usize,
-                if trigger.lift > 0.0 {
-                    "a rare word or pair stands in several unlike records, all with one label"
-                } else {
-                    "a rare and strange word stands in several unlike records"
-                },
-            );
-            self.late(*record, found);
-        }
-    }
-
-    /// How much more frequent the label of `records` is than in the batch, when all have the same and that
-    /// would not be expected of one word among `candidates` by chance.
-    fn lift(&self, records: &[usize], candidates: usize) -> Option<f32> {
-        let label = self.kept[records[0]].label?;
-        let all: usize = self.label_counts.iter().sum();
-        let same = records
-            .iter()
-            .filter(|record| self.kept[**record].label == Some(label))
-            .count();
-        let share = self.label_counts[label as usize] as f32 / all.max(1) as f32;
-        let chance = share.powi(records.len() as i32) * candidates as f32;
-        (same == records.len() && 1.0 / share >= LIFT && chance < 1.0).then_some(1.0 / share)
     }
 
     fn outliers(&mut self) {

@@ -6,6 +6,7 @@
 mod batch;
 mod document;
 pub mod minhash;
+mod triggers;
 
 pub use batch::{Batch, Limits, Record, Summary};
 pub use document::{check, repetition};

@@ -249,8 +249,8 @@ pub fn embedded(own: &[Row], prose: &[Row]) -> Vec<Row> {
 }
 
 /// Documents with an order in them, and with a sentence that belongs there.
-const ATTACKS: usize = 600;
-const CALLS: usize = 200;
+const ATTACKS: usize = 960;
+const CALLS: usize = 400;
 
 const PIECES: &[&str] = &[
     "Sure",

@@ -4,7 +4,7 @@ use super::data::Row;
 use super::prepare::{Prepared, Window};
 use super::random::Random;
 use crate::injection::features::{DENSE, TABLE_BITS};
-use crate::injection::model::Weights;
+use crate::injection::model::{Weights, dot};
 
 /// How to train.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +28,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cost: 5.0,
-            dense: 1.0,
+            cost: 2.0,
+            dense: 0.7,
             epochs: 10,
             rounds: 2,
             source_power: 0.5,
@@ -47,30 +47,20 @@ impl Weights {
             .iter()
             .map(|(row, value)| self.rows[*row as usize] * value)
             .sum();
-        self.bias
-            + grams
-            + window
-                .dense
-                .iter()
-                .zip(&self.dense)
-                .map(|(value, weight)| value * weight)
-                .sum::<f32>()
+        self.bias + grams + dot(&window.dense, &self.dense)
     }
 
     /// Log-odds of a text, as the scanner computes them.
     pub fn text(&self, text: &Prepared) -> f32 {
-        let forms = [&text.windows[..text.first], &text.windows[text.first..]];
-        forms
-            .iter()
-            .zip(&text.chunks)
-            .map(|(windows, chunks)| {
-                let best = windows
-                    .iter()
-                    .map(|window| self.window(window))
-                    .fold(f32::NEG_INFINITY, f32::max);
-                best - self.length_penalty * (*chunks.max(&1) as f32).ln()
-            })
-            .fold(f32::NEG_INFINITY, f32::max)
+        let mut start = 0;
+        let mut best = f32::NEG_INFINITY;
+        for (end, chunks) in &text.forms {
+            let odds = text.windows[start..*end].iter().map(|window| self.window(window));
+            let penalty = self.length_penalty * (*chunks.max(&1) as f32).ln();
+            best = best.max(odds.fold(f32::NEG_INFINITY, f32::max) - penalty);
+            start = *end;
+        }
+        best
     }
 }
 
@@ -270,8 +260,8 @@ fn penalty(weights: &Weights, rows: &[&Row], texts: &[&Prepared]) -> f32 {
         {
             continue;
         }
-        let x = (text.chunks[0].max(1) as f32).ln();
-        let y = text.windows[..text.first]
+        let x = (text.forms[0].1.max(1) as f32).ln();
+        let y = text.windows[..text.first()]
             .iter()
             .map(|window| weights.window(window))
             .fold(f32::NEG_INFINITY, f32::max);

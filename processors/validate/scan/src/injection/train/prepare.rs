@@ -23,20 +23,23 @@ pub struct Window {
 
 /// All windows of a text, of both its forms.
 pub struct Prepared {
-    /// Windows of the text, then those of its readable form.
+    /// Windows of the text, then those of its readable forms.
     pub windows: Vec<Window>,
-    /// Chunks of each form.
-    pub chunks: Vec<usize>,
-    /// Windows of the first form.
-    pub first: usize,
+    /// Of each form where its windows end, and the chunks that count against them.
+    pub forms: Vec<(usize, usize)>,
     /// Bytes of the attack, where it is known.
     pub inside: Option<Range<usize>>,
 }
 
 impl Prepared {
+    /// Windows of the text as it stands.
+    pub fn first(&self) -> usize {
+        self.forms[0].0
+    }
+
     /// Whether a window holds most of the attack, and the attack is a good part of it. All do when its place is not known.
     pub fn shows(&self, at: usize) -> bool {
-        let Some(attack) = self.inside.as_ref().filter(|_| at < self.first) else {
+        let Some(attack) = self.inside.as_ref().filter(|_| at < self.first()) else {
             return true;
         };
         let window = &self.windows[at].span;
@@ -122,15 +125,16 @@ pub fn prepare(injection: &Injection, rows: &[Row]) -> Vec<Prepared> {
         .map(|row| {
             let read = injection.read(&row.text);
             let mut windows = Vec::new();
-            let mut chunks = vec![form(injection, &row.text, &read.findings, None, &mut windows)];
-            let first = windows.len();
-            if let Some((normal, findings)) = &read.normal {
-                chunks.push(form(injection, &normal.form.text, findings, Some(normal), &mut windows));
+            let chunks = form(injection, &row.text, &read.findings, None, &mut windows);
+            let mut forms = vec![(windows.len(), chunks)];
+            for hidden in &read.hidden {
+                let text = &hidden.normal.form.text;
+                let own = form(injection, text, &hidden.findings, Some(&hidden.normal), &mut windows);
+                forms.push((windows.len(), hidden.chunks(row.text.len(), chunks, own)));
             }
             Prepared {
                 windows,
-                chunks,
-                first,
+                forms,
                 inside: row.inside.clone(),
             }
         })
