@@ -254,6 +254,9 @@ pub enum Rules {
         /// Packs of rules for secrets, in the form of gitleaks' configuration.
         #[arg(long, value_name = "FILE")]
         secrets: Vec<PathBuf>,
+        /// Packs of rules for injections, in the form of `rules/injection.toml`.
+        #[arg(long, value_name = "FILE")]
+        injection: Vec<PathBuf>,
         /// A file of byte signatures.
         #[arg(long, value_name = "FILE")]
         signatures: Option<PathBuf>,

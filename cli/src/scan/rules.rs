@@ -15,11 +15,13 @@ pub fn run(global: &Global, command: &Rules) -> Result<Exit, Failure> {
         Rules::Check {
             phi,
             secrets,
+            injection,
             signatures,
         } => {
             let packs = Packs {
                 phi: phi.clone(),
                 secrets: secrets.clone(),
+                injection: injection.clone(),
                 signatures: signatures.clone(),
                 ..Packs::default()
             };

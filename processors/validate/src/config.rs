@@ -331,6 +331,7 @@ fn check_packs(packs: &Packs, at: &str, problem: &mut impl FnMut(&str, &str)) {
     for (key, paths) in [
         ("packs.phi", &packs.phi),
         ("packs.secrets", &packs.secrets),
+        ("packs.injection", &packs.injection),
         ("packs.signatures", &signatures),
     ] {
         if paths.iter().any(|path| path.is_relative()) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cofferdam_scan::injection::language::Language;
 use cofferdam_scan::injection::{Injection, InjectionError};
+use cofferdam_scan::phi::pack::PackSource;
 use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
 use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
 use cofferdam_schemas::{Finding, Severity};
@@ -25,6 +26,8 @@ pub struct Packs {
     pub phi: Vec<PathBuf>,
     /// Files with rules for secrets, in the form of gitleaks' configuration.
     pub secrets: Vec<PathBuf>,
+    /// Files with rules for injections, in the form of `rules/injection.toml`.
+    pub injection: Vec<PathBuf>,
     /// A file with byte signatures, in the form of `rules/signatures.toml`.
     pub signatures: Option<PathBuf>,
     /// Rules that are not reported, for example `phi/url`.
@@ -39,6 +42,7 @@ impl Packs {
         let mut all = self.clone();
         all.phi.extend(further.phi);
         all.secrets.extend(further.secrets);
+        all.injection.extend(further.injection);
         all.signatures = further.signatures.or(all.signatures);
         all.silence.extend(further.silence);
         all.without.extend(further.without);
@@ -113,6 +117,16 @@ fn read(path: &Path) -> Result<String, EngineError> {
     })
 }
 
+/// Packs with their names.
+fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, EngineError> {
+    let one = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
+    paths.iter().map(one).collect()
+}
+
+fn sources(texts: &[(String, String)]) -> impl Iterator<Item = PackSource<'_>> {
+    texts.iter().map(|(name, text)| PackSource { name, text })
+}
+
 impl Engines {
     /// Loads the packs; every pack's own examples are tried.
     pub fn load(packs: &Packs) -> Result<Self, EngineError> {
@@ -126,7 +140,7 @@ impl Engines {
         let with = |name: &str| !packs.without.contains(name);
         let phi = with("phi").then(|| Self::phi(packs)).transpose()?;
         let secrets = with("secrets").then(|| Self::secrets(packs)).transpose()?;
-        let injection = with("injection").then(Injection::built_in).transpose()?;
+        let injection = with("injection").then(|| Self::injection(packs)).transpose()?;
         let mut engines = Self {
             phi,
             injection,
@@ -140,13 +154,14 @@ impl Engines {
     }
 
     fn phi(packs: &Packs) -> Result<Phi, EngineError> {
-        let mut texts = Vec::new();
-        for path in &packs.phi {
-            texts.push((path.display().to_string(), read(path)?));
-        }
-        let further = texts.iter().map(|(name, text)| phi_pack::PackSource { name, text });
-        let all: Vec<_> = phi_pack::BUILT_IN.into_iter().chain(further).collect();
+        let texts = texts(&packs.phi)?;
+        let all: Vec<_> = phi_pack::BUILT_IN.into_iter().chain(sources(&texts)).collect();
         Ok(Phi::load(&all)?)
+    }
+
+    fn injection(packs: &Packs) -> Result<Injection, EngineError> {
+        let texts = texts(&packs.injection)?;
+        Ok(Injection::with_packs(&sources(&texts).collect::<Vec<_>>())?)
     }
 
     fn secrets(packs: &Packs) -> Result<secrets::Packs, EngineError> {

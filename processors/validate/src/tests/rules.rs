@@ -188,7 +188,7 @@ async fn a_tenant_has_rules_of_its_own() {
     assert!(error.to_string().contains("nobody"), "{error}");
     let problems = registration()
         .check(
-            "[tenants.default]\nreview_at = \"critical\"\nquarantine_at = \"low\"\n[tenants.default.packs]\nphi = [\"x\"]"
+            "[tenants.default]\nreview_at = \"critical\"\nquarantine_at = \"low\"\n[tenants.default.packs]\nphi = [\"x\"]\ninjection = [\"y\"]"
                 .parse()
                 .unwrap(),
         )
@@ -198,7 +198,8 @@ async fn a_tenant_has_rules_of_its_own() {
         keys,
         [
             "processors.validate.tenants.default.review_at",
-            "processors.validate.tenants.default.packs.phi"
+            "processors.validate.tenants.default.packs.phi",
+            "processors.validate.tenants.default.packs.injection"
         ]
     );
 }

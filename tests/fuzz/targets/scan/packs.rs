@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
+use cofferdam_scan::injection::Injection;
 use cofferdam_scan::injection::model;
 use cofferdam_scan::injection::rules::Rules;
-use cofferdam_scan::injection::{self, Injection};
-use cofferdam_scan::phi::pack::PackSource as PhiPack;
+use cofferdam_scan::phi::pack::PackSource as TextPack;
 use cofferdam_scan::phi::{Phi, Tagger};
 use cofferdam_scan::secrets::{PackSource, Packs};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ const TEXT: &str = "Patient John Smith, SSN 536-22-1189, wrote: password = hunte
 pub fn phi_pack(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Phi::load_with(
-        &[PhiPack {
+        &[TextPack {
             name: "fuzz.toml",
             text,
         }],
@@ -54,7 +54,7 @@ pub fn secrets_pack(data: &[u8]) {
 /// A pack of rules for attacks on models, in TOML.
 pub fn injection_pack(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match Rules::parse(text) {
+    match Rules::read(TextPack { name: "pack", text }, &[]) {
         Ok(rules) => {
             let findings = rules.scan(TEXT);
             for found in findings.found {
@@ -72,7 +72,7 @@ pub fn weights(data: &[u8]) {
     };
     match which % 3 {
         0 => {
-            let mut file = b"CFDPHI\0\x01".to_vec();
+            let mut file = b"CFDPHI\0\x02".to_vec();
             file.extend(data);
             signed(&mut file);
             let _ = Tagger::read(&file);
@@ -92,11 +92,23 @@ pub fn weights(data: &[u8]) {
         }
         _ => {
             let file = changed(model::BUILT_IN, data);
-            static RULES: &str = injection::rules::BUILT_IN;
-            // The pack takes its time, so only a model that is read is tried.
-            if model::Model::parse(&file).is_ok()
-                && let Ok(engine) = Injection::load(RULES, &file)
-            {
+            // One rule: what is tried is the model.
+            const PACK: &str = r#"
+                pack = "one"
+                version = "1"
+                licence = "MIT"
+                [[rule]]
+                id = "injection/ignore"
+                category = "override"
+                keywords = ["ignore"]
+                severity = "high"
+                confidence = 0.9
+                message = "says so"
+                citation = "none"
+                positive = ["ignore this"]
+                negative = ["no"]
+            "#;
+            if let Ok(engine) = Injection::load(PACK, &file) {
                 let mut hits = Vec::new();
                 super::injection::score(&engine.scan(TEXT, &mut hits), TEXT);
                 hits.iter().for_each(|hit| super::hit(hit, TEXT));

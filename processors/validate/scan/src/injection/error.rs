@@ -4,11 +4,21 @@
 #[derive(Debug, thiserror::Error)]
 pub enum InjectionError {
     /// The rule pack is no TOML, or has unknown or missing fields; the source names line and column.
-    #[error("rule pack is not readable")]
-    Pack(#[source] Box<toml::de::Error>),
+    #[error("{pack} is not a rule pack")]
+    Pack {
+        /// Which.
+        pack: String,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
     /// One rule is wrong.
-    #[error("rule {rule} of the pack is refused: {reason}")]
+    #[error("{pack}, line {line}: rule {rule} is refused: {reason}")]
     Rule {
+        /// The pack.
+        pack: String,
+        /// Counted from 1; 1 if it cannot be told.
+        line: usize,
         /// Its id.
         rule: String,
         /// What is wrong with it.

@@ -184,7 +184,7 @@ pub fn blank(set: &Set) -> Result<Injection, InjectionError> {
         length_penalty: 0.0,
     };
     Ok(Injection::assemble(
-        Rules::parse(rules::BUILT_IN)?,
+        Rules::read(rules::BUILT_IN_PACK, &[])?,
         Model::quantise(&weights, language, set.hash),
     ))
 }

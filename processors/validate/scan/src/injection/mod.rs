@@ -36,10 +36,11 @@ pub use error::InjectionError;
 pub use explain::Strong;
 
 use crate::hit::Hit;
+use crate::phi::pack::PackSource;
 use features::{Memo, Reader};
 use model::Model;
 use normalise::{Evidence, Normal, normalise, survey};
-use rules::{Findings, Rules};
+use rules::{Category, Findings, Rules};
 use segments::segments;
 use windows::Windows;
 
@@ -136,7 +137,17 @@ impl Injection {
     /// # Errors
     /// Never for an unchanged build; tests load both.
     pub fn built_in() -> Result<Self, InjectionError> {
-        Self::load(rules::BUILT_IN, model::BUILT_IN)
+        Self::with_packs(&[])
+    }
+
+    /// With the pack and the model compiled in, and further packs in the form of `rules/injection.toml`. The model does not know what these are after: a text
+    /// in which they find something scores as it would without them, and their finds are never lowered.
+    ///
+    /// # Errors
+    /// When a rule is refused; the error names pack, line and rule.
+    pub fn with_packs(further: &[PackSource<'_>]) -> Result<Self, InjectionError> {
+        let rules = Rules::read(rules::BUILT_IN_PACK, further)?;
+        Ok(Self::assemble(rules, Model::parse(model::BUILT_IN)?))
     }
 
     /// With a rule pack (TOML) and a model file.
@@ -144,7 +155,11 @@ impl Injection {
     /// # Errors
     /// When a rule or the model is refused; the error names it.
     pub fn load(pack: &str, model: &[u8]) -> Result<Self, InjectionError> {
-        Ok(Self::assemble(Rules::parse(pack)?, Model::parse(model)?))
+        let pack = PackSource {
+            name: "the pack",
+            text: pack,
+        };
+        Ok(Self::assemble(Rules::read(pack, &[])?, Model::parse(model)?))
     }
 
     pub(crate) fn assemble(rules: Rules, model: Model) -> Self {
@@ -306,7 +321,9 @@ impl Injection {
         findings
             .found
             .iter()
-            .map(|found| (found.span.start, self.rules.category(found.rule) as u8))
+            .map(|found| (found.span.start, self.rules.category(found.rule)))
+            .filter(|(_, category)| *category != Category::Own)
+            .map(|(at, category)| (at, category as u8))
             .collect()
     }
 

@@ -9,15 +9,22 @@ use std::ops::Range;
 use cofferdam_schemas::Severity;
 use regex::Regex;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::error::InjectionError;
 use super::keywords::Keywords;
 use super::patterns::compile;
 use crate::hit::Hit;
+use crate::phi::pack::{PackSource, line_of};
 
 /// The pack compiled in.
 pub const BUILT_IN: &str = include_str!("../../rules/injection.toml");
-/// Most rules in a pack.
+/// The same with its name.
+pub const BUILT_IN_PACK: PackSource<'static> = PackSource {
+    name: "injection.toml",
+    text: BUILT_IN,
+};
+/// Most rules in all packs together.
 const MOST: usize = 1000;
 /// Largest reach of a rule, in bytes.
 const REACH: usize = 2000;
@@ -46,6 +53,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Raw {
     id: String,
+    #[serde(default)]
     category: Category,
     keywords: Vec<String>,
     #[serde(default)]
@@ -67,7 +75,7 @@ fn default_reach() -> usize {
 }
 
 /// What a rule is about; the linear model has a weight for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Category {
@@ -95,6 +103,9 @@ pub enum Category {
     Encoded,
     /// Roundabout ways.
     Oblique,
+    /// What a further pack looks for: the model has not learned what it means.
+    #[default]
+    Own,
 }
 
 struct Rule {
@@ -202,33 +213,72 @@ fn cases(word: &str) -> BTreeSet<String> {
     cases
 }
 
-impl Rules {
-    /// Compiles a pack and tries every rule on its own examples.
-    ///
-    /// # Errors
-    /// The first rule that is wrong, or the line of the file.
-    pub fn parse(text: &str) -> Result<Self, InjectionError> {
-        let file: File = toml::from_str(text).map_err(|error| InjectionError::Pack(Box::new(error)))?;
-        let refuse = |rule: &str, reason: &str| InjectionError::Rule {
+/// Packs being put together.
+#[derive(Default)]
+struct Draft {
+    rules: Vec<Rule>,
+    keywords: Vec<String>,
+    owners: Vec<Option<u32>>,
+    examples: Vec<Examples>,
+    versions: Vec<String>,
+}
+
+/// What a rule has to find and what not, and how it is refused.
+struct Examples {
+    positive: Vec<String>,
+    negative: Vec<String>,
+    place: Place,
+}
+
+/// A rule's place, for whoever wrote it.
+#[derive(Clone)]
+struct Place {
+    pack: String,
+    line: usize,
+    rule: String,
+}
+
+impl Place {
+    fn wrong(&self, reason: impl Into<String>) -> InjectionError {
+        InjectionError::Rule {
+            pack: self.pack.clone(),
+            line: self.line,
+            rule: self.rule.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Draft {
+    fn add(&mut self, pack: PackSource<'_>, further: bool) -> Result<(), InjectionError> {
+        let file: File = toml::from_str(pack.text).map_err(|source| InjectionError::Pack {
+            pack: pack.name.to_owned(),
+            source: Box::new(source),
+        })?;
+        let place = |rule: &str, line| Place {
+            pack: pack.name.to_owned(),
+            line,
             rule: rule.to_owned(),
-            reason: reason.to_owned(),
         };
+        let itself = place("(the pack itself)", 1);
         if file.licence.is_empty() || file.version.is_empty() {
-            return Err(refuse("(the pack itself)", "licence and version must not be empty"));
+            return Err(itself.wrong("licence and version must not be empty"));
         }
-        if file.rule.len() > MOST {
-            return Err(refuse("(the pack itself)", "more than 1,000 rules"));
+        if self.rules.len() + file.rule.len() > MOST {
+            return Err(itself.wrong("more than 1,000 rules in all packs together"));
         }
-        let mut ids = BTreeSet::new();
-        let mut rules = Vec::new();
-        let (mut keywords, mut owners) = (Vec::new(), Vec::new());
-        let mut examples = Vec::new();
-        for (index, raw) in file.rule.into_iter().enumerate() {
-            let wrong = |reason: &str| refuse(&raw.id, reason);
+        let mut version = format!("{}@{}", file.pack, file.version);
+        if further {
+            version += &format!("+{}", &hex::encode(Sha256::digest(pack.text))[..12]);
+        }
+        self.versions.push(version);
+        for raw in file.rule {
+            let place = place(&raw.id, line_of(pack.text, "id", &raw.id));
+            let wrong = |reason: &str| place.wrong(reason);
             if !raw.id.contains('/') || raw.id.chars().count() > 80 {
                 return Err(wrong("id takes <category>/<name>, at most 80 characters"));
             }
-            if !ids.insert(raw.id.clone()) {
+            if self.rules.iter().any(|known| known.id == raw.id) {
                 return Err(wrong("id stands twice"));
             }
             if raw.keywords.is_empty()
@@ -246,18 +296,23 @@ impl Rules {
                 return Err(wrong("needs at least one positive and one negative example"));
             }
             for word in raw.keywords.iter().flat_map(|word| cases(word)) {
-                keywords.push(word);
+                self.keywords.push(word);
                 // at most MOST rules
-                owners.push(Some(index as u32));
+                self.owners.push(Some(self.rules.len() as u32));
             }
             let regex = raw
                 .regex
                 .as_deref()
                 .map(|pattern| compile(pattern).map_err(|error| wrong(&error.to_string())));
-            examples.push((raw.positive, raw.negative));
-            rules.push(Rule {
-                category: raw.category,
-                regex: regex.transpose()?,
+            let regex = regex.transpose()?;
+            self.examples.push(Examples {
+                positive: raw.positive,
+                negative: raw.negative,
+                place,
+            });
+            self.rules.push(Rule {
+                category: if further { Category::Own } else { raw.category },
+                regex,
                 reach: raw.reach,
                 severity: raw.severity,
                 confidence: raw.confidence,
@@ -268,33 +323,47 @@ impl Rules {
             });
         }
         for clue in &file.clues {
-            keywords.extend([rot13(clue), clue.chars().rev().collect()]);
-            owners.extend([None, None]);
+            self.keywords.extend([rot13(clue), clue.chars().rev().collect()]);
+            self.owners.extend([None, None]);
         }
-        owners.extend(file.spoken.iter().map(|_| None));
-        keywords.extend(file.spoken);
+        self.owners.extend(file.spoken.iter().map(|_| None));
+        self.keywords.extend(file.spoken);
+        Ok(())
+    }
+}
+
+impl Rules {
+    /// Compiles the pack that the model was made with and further ones, and tries every rule on its own examples. What a further pack finds is no feature of the
+    /// model's.
+    ///
+    /// # Errors
+    /// The first rule that is wrong, or the line of the file.
+    pub fn read(pack: PackSource<'_>, further: &[PackSource<'_>]) -> Result<Self, InjectionError> {
+        let mut all = Draft::default();
+        all.add(pack, false)?;
+        for pack in further {
+            all.add(*pack, true)?;
+        }
         let rules = Self {
-            rules,
-            keywords: Keywords::new(keywords),
-            owners,
-            version: format!("{}@{}", file.pack, file.version),
+            rules: all.rules,
+            keywords: Keywords::new(all.keywords),
+            owners: all.owners,
+            version: all.versions.join(" "),
         };
-        rules.prove(&examples)?;
+        rules.prove(&all.examples)?;
         Ok(rules)
     }
 
-    fn prove(&self, examples: &[(Vec<String>, Vec<String>)]) -> Result<(), InjectionError> {
-        for (index, (positive, negative)) in examples.iter().enumerate() {
+    fn prove(&self, examples: &[Examples]) -> Result<(), InjectionError> {
+        for (index, examples) in examples.iter().enumerate() {
             let finds = |text: &str| self.scan(text).found.iter().any(|found| found.rule == index);
-            let wrong = |reason: String| InjectionError::Rule {
-                rule: self.rules[index].id.clone(),
-                reason,
-            };
-            if let Some(at) = positive.iter().position(|text| !finds(text)) {
-                return Err(wrong(format!("does not find positive example {}", at + 1)));
+            if let Some(at) = examples.positive.iter().position(|text| !finds(text)) {
+                return Err(examples
+                    .place
+                    .wrong(format!("does not find positive example {}", at + 1)));
             }
-            if let Some(at) = negative.iter().position(|text| finds(text)) {
-                return Err(wrong(format!("finds negative example {}", at + 1)));
+            if let Some(at) = examples.negative.iter().position(|text| finds(text)) {
+                return Err(examples.place.wrong(format!("finds negative example {}", at + 1)));
             }
         }
         Ok(())
@@ -307,7 +376,7 @@ impl Rules {
             .map(|rule| (&*rule.id, rule.severity, &*rule.message, Some(&*rule.citation)))
     }
 
-    /// Names the pack and its version.
+    /// Names the packs and their versions.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -389,6 +458,8 @@ impl Rules {
     /// A finding as a hit on `span` of the document. `quoted` lowers it: the text is about attacks, not one.
     pub fn hit(&self, rule: usize, span: Range<usize>, quoted: bool) -> Hit {
         let rule = &self.rules[rule];
+        // The model does not know what a further pack is after, so it cannot say that it is only quoted.
+        let quoted = quoted && rule.category != Category::Own;
         Hit {
             rule: rule.id.clone().into(),
             severity: if quoted {
@@ -417,9 +488,13 @@ fn ceil(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Rules, InjectionError> {
+        Rules::read(PackSource { name: "a.toml", text }, &[])
+    }
+
     #[track_caller]
     fn refused(change: impl Fn(&str) -> String, expected: &str) {
-        let error = Rules::parse(&change(BUILT_IN)).unwrap_err();
+        let error = parse(&change(BUILT_IN)).unwrap_err();
         let mut text = error.to_string();
         if let Some(source) = std::error::Error::source(&error) {
             text += &source.to_string();
@@ -429,7 +504,7 @@ mod tests {
 
     #[test]
     fn the_built_in_pack_passes_its_examples() {
-        let rules = Rules::parse(BUILT_IN).unwrap();
+        let rules = parse(BUILT_IN).unwrap();
         assert_eq!(rules.version(), "cofferdam-injection@1.1.0");
     }
 
@@ -463,7 +538,7 @@ mod tests {
 
     #[test]
     fn findings_beyond_the_limit_are_counted() {
-        let findings = Rules::parse(BUILT_IN).unwrap().scan(&"<|im_end|> ".repeat(100));
+        let findings = parse(BUILT_IN).unwrap().scan(&"<|im_end|> ".repeat(100));
         assert_eq!(findings.found.len(), 64);
         assert_eq!(findings.beyond, Some((36, 64 * 11..99 * 11 + 10)));
     }

@@ -6,6 +6,56 @@ use super::train::augment::disguise;
 use super::train::random::Random;
 use super::*;
 
+const OWN_PACK: &str = r#"
+pack = "ours"
+version = "7"
+licence = "MIT"
+[[rule]]
+id = "injection/our-codeword"
+keywords = ["bluebird"]
+severity = "high"
+confidence = 0.9
+message = "asks for what only we ask for"
+citation = "our own"
+positive = ["please do the bluebird"]
+negative = ["a blue bird"]
+"#;
+
+#[test]
+fn a_further_pack_finds_and_moves_no_score() {
+    fn pack(text: &str) -> PackSource<'_> {
+        PackSource {
+            name: "ours.toml",
+            text,
+        }
+    }
+    let ours = Injection::with_packs(&[pack(OWN_PACK)]).unwrap();
+    let text = "The minutes of the meeting are attached. Please do the bluebird before Friday.";
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let scores = [engine().scan(text, &mut without), ours.scan(text, &mut with)];
+    assert_eq!(scores[0], scores[1]);
+    assert!(!scores[0].review && without.is_empty());
+    let [hit] = &with[..] else { panic!("{with:?}") };
+    assert_eq!(
+        (&*hit.rule, hit.severity, hit.span.clone()),
+        ("injection/our-codeword", Severity::High, 55..63)
+    );
+    assert!(ours.version().contains(" ours@7+") && ours.version() != engine().version());
+
+    let wrong = |text: &str| Injection::with_packs(&[pack(text)]).err().unwrap().to_string();
+    let silent = wrong(&OWN_PACK.replace("a blue bird", "a bluebird"));
+    assert_eq!(
+        silent,
+        "ours.toml, line 6: rule injection/our-codeword is refused: finds negative example 1"
+    );
+    let twice = wrong(&OWN_PACK.replace("our-codeword", "override-previous"));
+    assert!(
+        twice.contains("ours.toml, line 6") && twice.contains("stands twice"),
+        "{twice}"
+    );
+    assert!(wrong("pack = 1").contains("ours.toml is not a rule pack"));
+}
+
 fn engine() -> &'static Injection {
     static ENGINE: std::sync::OnceLock<Injection> = std::sync::OnceLock::new();
     ENGINE.get_or_init(|| Injection::built_in().unwrap())

@@ -262,7 +262,7 @@ pub(super) fn read(sources: &[PackSource<'_>]) -> Result<Packs, PackError> {
 }
 
 /// The line on which `key` names `value`; 1 if it cannot be told.
-fn line_of(text: &str, key: &str, value: &str) -> usize {
+pub(crate) fn line_of(text: &str, key: &str, value: &str) -> usize {
     text.lines()
         .position(|line| line.trim_start().starts_with(key) && line.contains(value))
         .map_or(1, |index| index + 1)
