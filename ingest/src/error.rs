@@ -22,6 +22,13 @@ pub enum IngestError {
         #[source]
         source: cofferdam_seams::ObjectError,
     },
+    /// The store that a document came from does not answer, and there is no ledger that would remember to delete it later.
+    #[error("a plaintext cannot be deleted now")]
+    Retire {
+        /// What the store said.
+        #[source]
+        source: cofferdam_seams::ObjectError,
+    },
     /// The broker refuses a subscription.
     #[error("commands cannot be received")]
     Subscribe(#[source] Box<dyn std::error::Error + Send + Sync>),

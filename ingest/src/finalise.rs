@@ -180,7 +180,7 @@ impl Finaliser {
         let work = finals.into_iter().map(|last| async move {
             let row = (self.kind(&last.object.source), object_subject(&last.object.id));
             self.isolate(&last).await?;
-            Ok((row, self.settle(&last, now).await))
+            Ok((row, self.settle(&last, now).await?))
         });
         let settled: Vec<Result<_, IngestError>> = stream::iter(work).buffer_unordered(RETIRING).collect().await;
         let (mut over, mut later) = (Vec::new(), Vec::new());
@@ -293,7 +293,7 @@ impl Finaliser {
         let subject = outgoing.subject();
         let outcome = match &outgoing {
             // It was found worthy when it was deferred; only the deletion is left.
-            Outgoing::Event(event) => self.delete(&event.object, now).await,
+            Outgoing::Event(event) => self.delete(&event.object, now).await?,
             Outgoing::Command(_) => Outcome::Over("command"),
         };
         match outcome {
@@ -311,8 +311,8 @@ impl Finaliser {
         }
     }
 
-    async fn settle(&self, last: &Final, now: Timestamp) -> Outcome {
-        match decide(self.policy, last) {
+    async fn settle(&self, last: &Final, now: Timestamp) -> Result<Outcome, IngestError> {
+        Ok(match decide(self.policy, last) {
             Retire::Never(label) => {
                 if label == "unproven" {
                     warn!(object = %last.object.id, "sealed copy does not prove to be this object, plaintext stays");
@@ -323,28 +323,32 @@ impl Finaliser {
                 Some(_) => Outcome::Later("deferred", when),
                 None => Outcome::Over("kept"),
             },
-            Retire::Now | Retire::At(_) => self.delete(&last.object, now).await,
-        }
+            Retire::Now | Retire::At(_) => return self.delete(&last.object, now).await,
+        })
     }
 
-    /// Deletes exactly this version.
-    async fn delete(&self, object: &ObjectRef, now: Timestamp) -> Outcome {
+    /// Deletes exactly this version. The ledger remembers what failed; without one, what may go well the next time is an error, so that the message comes
+    /// again, and what a store refuses stays.
+    async fn delete(&self, object: &ObjectRef, now: Timestamp) -> Result<Outcome, IngestError> {
         let Some(store) = self.stores.get(&object.source) else {
             warn!(object = %object.id, source = %object.source, "source is not configured any more, plaintext stays");
-            return Outcome::Over("no-source");
+            return Ok(Outcome::Over("no-source"));
         };
         match remove(store.as_ref(), object).await {
             Ok(label) => {
                 info!(object = %object.id, outcome = label, "plaintext retired");
-                Outcome::Over(label)
+                Ok(Outcome::Over(label))
             }
-            // Without a ledger nobody remembers to try again; the object is done and its plaintext stays.
+            Err(source @ ObjectError::Unavailable { .. }) if self.ledger.is_none() => {
+                metrics::retired("failed");
+                Err(IngestError::Retire { source })
+            }
             Err(fault) => {
                 warn!(object = %object.id, error = error_text(&fault), "plaintext could not be retired");
-                match self.ledger {
+                Ok(match self.ledger {
                     Some(_) => Outcome::Later("failed", now.plus_millis(AGAIN_MS)),
                     None => Outcome::Over("failed"),
-                }
+                })
             }
         }
     }

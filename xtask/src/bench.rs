@@ -302,7 +302,13 @@ mod tests {
     fn a_single_bench_goes_to_the_program_that_has_it() {
         runs(
             &[],
-            &[("pipeline", &[]), ("envelope", &[]), ("shell", &[]), ("validate", &[])],
+            &[
+                ("pipeline", &[]),
+                ("envelope", &[]),
+                ("shell", &[]),
+                ("validate", &[]),
+                ("step", &[]),
+            ],
         );
         runs(&["small"], &[("pipeline", &["small"])]);
         runs(&["small", "envelope"], &[("pipeline", &["small"]), ("envelope", &[])]);
