@@ -157,7 +157,7 @@ impl Findings {
 pub struct Counts(BTreeMap<usize, u32>);
 
 impl Counts {
-    /// Counts one more finding; false beyond [`FINDINGS`].
+    /// Counts one more finding; false beyond `FINDINGS`.
     pub fn allow(&mut self, rule: usize) -> bool {
         let n = self.0.entry(rule).or_default();
         *n += 1;
