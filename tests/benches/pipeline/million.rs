@@ -17,13 +17,14 @@ use rusqlite::Connection;
 use crate::{Documents, Size, Taken, WARM, block_on, figure, home, put};
 
 /// Of the store's tables, those with a row or more for each document.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "objects",
     "object_events",
     "object_finals",
     "objects_by_key",
     "objects_by_day",
     "results_by_doc",
+    "keys_by_bucket",
 ];
 /// Milliseconds from copy to copy, about ten minutes.
 const APART: i64 = 599_999;
