@@ -339,16 +339,16 @@ impl Finaliser {
                 info!(object = %object.id, outcome = label, "plaintext retired");
                 Ok(Outcome::Over(label))
             }
-            Err(source @ ObjectError::Unavailable { .. }) if self.ledger.is_none() => {
-                metrics::retired("failed");
-                Err(IngestError::Retire { source })
-            }
             Err(fault) => {
                 warn!(object = %object.id, error = error_text(&fault), "plaintext could not be retired");
-                Ok(match self.ledger {
-                    Some(_) => Outcome::Later("failed", now.plus_millis(AGAIN_MS)),
-                    None => Outcome::Over("failed"),
-                })
+                match (&self.ledger, fault) {
+                    (Some(_), _) => Ok(Outcome::Later("failed", now.plus_millis(AGAIN_MS))),
+                    (None, source @ ObjectError::Unavailable { .. }) => {
+                        metrics::retired("failed");
+                        Err(IngestError::Retire { source })
+                    }
+                    (None, _) => Ok(Outcome::Over("failed")),
+                }
             }
         }
     }

@@ -281,6 +281,9 @@ impl Draft {
             if self.rules.iter().any(|known| known.id == raw.id) {
                 return Err(wrong("id stands twice"));
             }
+            if !further && raw.category == Category::Own {
+                return Err(wrong("takes a category that the model knows"));
+            }
             if raw.keywords.is_empty()
                 || raw
                     .keywords
@@ -529,6 +532,10 @@ mod tests {
         refused(
             |pack| pack.replacen(r"\bdo anything now\b", r"(?:\w{500}){500}", 1),
             "injection/jailbreak-persona",
+        );
+        refused(
+            |pack| pack.replacen("category = \"override\"\n", "", 1),
+            "injection/override-previous",
         );
         refused(
             |pack| pack.replacen("injection/override-above", "injection/override-previous", 1),
