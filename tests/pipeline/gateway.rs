@@ -45,6 +45,25 @@ impl Place {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
+    /// The lines of configuration with which documents dropped into its bucket `uploads` come from the source `gateway`.
+    pub fn source(&self, at: SocketAddr) -> String {
+        format!(
+            r#"
+            landing = [
+                {{ bucket = "inbox", tenant = "default" }},
+                {{ bucket = "uploads", tenant = "default", source = "gateway" }},
+            ]
+            [[sources]]
+            name = "gateway"
+            dialect = "versitygw"
+            publishes = true
+            [sources.store]
+            {}
+            "#,
+            self.store(at)
+        )
+    }
+
     /// The lines of configuration that name it as a store, at its own address or at that of something before it.
     pub fn store(&self, at: SocketAddr) -> String {
         format!(

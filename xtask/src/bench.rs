@@ -124,8 +124,7 @@ fn known(name: &str) -> bool {
 /// Builds with the `release` profile, measures, prints, keeps.
 pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
     if request.page {
-        write(root().join("docs/benchmarks.md"), &page::page(&page::kept()?))?;
-        return Ok(ExitCode::SUCCESS);
+        return write_page().map(|()| ExitCode::SUCCESS);
     }
     let server = nats::server()?;
     let programs = request.programs();
@@ -174,9 +173,14 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
         let folder = root().join("docs/benchmarks");
         std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         write(folder.join(format!("{name}.txt")), &text)?;
-        write(root().join("docs/benchmarks.md"), &page::page(&page::kept()?))?;
+        write_page()?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page from the kept runs.
+fn write_page() -> Outcome<()> {
+    write(root().join("docs/benchmarks.md"), &page::page(&page::kept()?))
 }
 
 /// Builds what we are compared with, outside our workspace so that its dependencies are not ours, and gives the arguments that name it.

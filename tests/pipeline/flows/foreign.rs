@@ -12,21 +12,7 @@ use crate::support::{PATIENCE, block_on, noise, start, until};
 /// Everything that is dropped into versitygw, awkward keys and a multipart upload included, goes through, and its landing copy goes.
 pub fn versitygw(home: &Path) -> anyhow::Result<()> {
     let place = Place::choose(home)?;
-    let config = format!(
-        r#"
-        landing = [
-            {{ bucket = "inbox", tenant = "default" }},
-            {{ bucket = "uploads", tenant = "default", source = "gateway" }},
-        ]
-        [[sources]]
-        name = "gateway"
-        dialect = "versitygw"
-        publishes = true
-        [sources.store]
-        {}
-        "#,
-        place.store(place.address())
-    );
+    let config = place.source(place.address());
     block_on(async {
         let (instance, tenant) = start(
             home,

@@ -113,21 +113,7 @@ impl Deployment {
             store: place.address(),
         };
         let seen = seen(real)?;
-        let sources = format!(
-            r#"
-            landing = [
-                {{ bucket = "inbox", tenant = "default" }},
-                {{ bucket = "uploads", tenant = "default", source = "gateway" }},
-            ]
-            [[sources]]
-            name = "gateway"
-            dialect = "versitygw"
-            publishes = true
-            [sources.store]
-            {}
-            "#,
-            place.store(seen.store)
-        );
+        let sources = place.source(seen.store);
         // The first start on one machine makes users, passwords and keys; from then on the same files serve one process a service.
         let mut settings = Settings {
             config: Some(sources.clone()),
