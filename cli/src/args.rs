@@ -159,7 +159,10 @@ pub struct Scan {
     /// Rules that are not reported, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "RULE")]
     pub silence: Vec<String>,
-    /// Engines to leave out: phi, injection, secrets; separated by commas.
+    /// A file or folder of YARA rules, besides those built in; may be given several times. Only in a program that was built with the feature `yara`.
+    #[arg(long, value_name = "PATH", conflicts_with = "records")]
+    pub yara: Vec<PathBuf>,
+    /// Engines to leave out: phi, injection, secrets, yara; separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
     pub without: Vec<String>,
     /// A file whose bytes key the hashes of values found. Without it only values too long to be guessed are hashed.
@@ -260,6 +263,9 @@ pub enum Rules {
         /// A file of byte signatures.
         #[arg(long, value_name = "FILE")]
         signatures: Option<PathBuf>,
+        /// Files or folders of YARA rules.
+        #[arg(long, value_name = "PATH")]
+        yara: Vec<PathBuf>,
     },
 }
 

@@ -105,6 +105,9 @@ fn plan(args: &Scan) -> Result<Plan, Failure> {
     };
     config.packs.silence.extend(args.silence.iter().cloned());
     config.packs.without.extend(args.without.iter().cloned());
+    for path in &args.yara {
+        config.packs.yara.push(std::path::absolute(path)?);
+    }
     let mut plan = config.plan().map_err(|error| Failure::new(Exit::Config, error))?;
     plan.policy.max_findings = args.max_findings.max(1);
     Ok(plan)

@@ -17,12 +17,14 @@ pub fn run(global: &Global, command: &Rules) -> Result<Exit, Failure> {
             secrets,
             injection,
             signatures,
+            yara,
         } => {
             let packs = Packs {
                 phi: phi.clone(),
                 secrets: secrets.clone(),
                 injection: injection.clone(),
                 signatures: signatures.clone(),
+                yara: yara.clone(),
                 ..Packs::default()
             };
             check(global, &packs)
@@ -93,15 +95,20 @@ fn test(global: &Global, text: Option<&str>) -> Result<Exit, Failure> {
 fn check(global: &Global, packs: &Packs) -> Result<Exit, Failure> {
     let engines = load(packs)?;
     engines.check().map_err(|error| Failure::new(Exit::Config, error))?;
-    let (versions, unsupported) = (engines.versions(), engines.unsupported());
+    let (versions, unsupported, warnings) = (engines.versions(), engines.unsupported(), engines.warnings());
     if global.json {
-        json_line(&serde_json::json!({"valid": true, "versions": versions, "unsupported": unsupported}))?;
+        json_line(&serde_json::json!({
+            "valid": true, "versions": versions, "unsupported": unsupported, "warnings": warnings
+        }))?;
     } else {
         for (engine, version) in versions {
             println!("{engine}: {version}");
         }
         for line in unsupported {
             println!("not used: {line}");
+        }
+        for warning in warnings {
+            println!("{warning}");
         }
         println!(
             "{} rules, every pattern compiles and every example holds",

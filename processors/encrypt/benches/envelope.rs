@@ -10,7 +10,8 @@
 //!
 //! * what: `seal`, `open`;
 //! * by what: `rust-crypto`, `aws-lc`;
-//! * on what: `caller` (one thread), `cores` (that thread and the pool);
+//! * on what: `caller` (one thread), `cores` (that thread and the pool), `apart` (as many objects at once as there are cores, each on a thread of its own: they share
+//!   nothing but the machine, so no way of sharing one object's work out can be faster);
 //! * how signed: `each`, `batch64` (64 objects under one signature), `at-once-each` and `at-once-batch` (16 tasks seal at the same time; the batch signer gathers what it gets); only where
 //!   objects are small enough for it to matter;
 //! * the document's size: `1KiB` to `1GiB`;
@@ -18,7 +19,7 @@
 //!
 //! `parts.…` is what no way of putting them together can beat: the cipher alone, the hash alone, and of a small object the signature and one encapsulation.
 //!
-//! After them come ratios (`times`): `scale.…` is all cores against one by the clock, `provider.…` aws-lc against rust-crypto. Every figure is the median of several rounds; the rounds of what is
+//! After them come ratios (`times`): `scale.…` is all cores against one by the clock (`scale.apart.…` the objects of their own), `provider.…` aws-lc against rust-crypto. Every figure is the median of several rounds; the rounds of what is
 //! compared take turns, so that a noisy neighbour hits all of them. `--peer` names a program (see `tests/peers`) that prints lines of the same form, which are passed through.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -407,6 +408,25 @@ fn cases_sealing<'a>(worlds: &'a [(ProviderKind, Arc<World>)], plaintext: &'a [u
                 }),
             });
         }
+        if !small {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            cases.push(Case {
+                name: format!("seal.{kind}.apart.{size}"),
+                cores: true,
+                objects: threads,
+                work: Box::new(move || {
+                    std::thread::scope(|scope| {
+                        for _ in 0..threads {
+                            scope.spawn(|| {
+                                world.seal(plaintext, Workers::Caller, |part| {
+                                    black_box(part);
+                                });
+                            });
+                        }
+                    })
+                }),
+            });
+        }
         if small {
             cases.push(Case {
                 name: format!("seal.{kind}.caller.batch{BATCH}.{size}"),
@@ -548,15 +568,17 @@ fn run(settings: &Settings, mut cases: Vec<Case<'_>>, size: usize, figures: &mut
 
 fn ratios(figures: &BTreeMap<String, Took>) {
     for (name, one) in figures {
-        if let Some(all) = figures
-            .get(&name.replace(".caller.", ".cores."))
-            .filter(|_| name.contains(".caller."))
-        {
-            println!(
-                "scale.{} {:.2} times",
-                name.replace(".caller.", "."),
-                one.wall / all.wall
-            );
+        for (on, scale) in [(".cores.", "scale."), (".apart.", "scale.apart.")] {
+            if let Some(all) = figures
+                .get(&name.replace(".caller.", on))
+                .filter(|_| name.contains(".caller."))
+            {
+                println!(
+                    "{scale}{} {:.2} times",
+                    name.replace(".caller.", "."),
+                    one.wall / all.wall
+                );
+            }
         }
         if let Some(fast) = figures
             .get(&name.replace(".rust-crypto.", ".aws-lc."))

@@ -15,6 +15,7 @@ use cofferdam_scan::structure::schema::{RawTable, Selected};
 use cofferdam_schemas::{Finding, Severity};
 
 use crate::look::{Answer, Engines, Outcome, Packs, Request, answer};
+use crate::yara::Yara;
 
 /// The argument by which a child knows what it is. The next argument holds the packs as JSON.
 const CHILD: &str = "__validate-inside";
@@ -36,23 +37,43 @@ pub fn child_main() -> Option<io::Result<()>> {
 
 fn run(packs: &str) -> io::Result<()> {
     let packs: Packs = serde_json::from_str(packs)?;
-    let engines = Arc::new(Engines::load(&packs).map_err(io::Error::other)?);
-    worker_main(move || {
-        move |request: Request, document: File, emitter: &mut cofferdam_inside::sandbox::Emitter<'_, Answer>| {
-            let tell = &mut |answer: Answer| {
-                // What is too long to be sent is counted, and the parent hears of it.
-                emitter.emit(&answer);
-            };
-            // An error tells nothing, and the parent takes it so.
-            let _ = answer(&engines, request, document, tell);
-        }
+    worker_main(move |compiled| {
+        let engines = Arc::new(Engines::load_in_child(&packs, compiled).map_err(io::Error::other)?);
+        Ok(
+            move |request: Request, document: File, emitter: &mut cofferdam_inside::sandbox::Emitter<'_, Answer>| {
+                let tell = &mut |answer: Answer| {
+                    // What is too long to be sent is counted, and the parent hears of it.
+                    emitter.emit(&answer);
+                };
+                // An error tells nothing, and the parent takes it so.
+                let _ = answer(&engines, request, document, tell);
+            },
+        )
     })
+}
+
+/// One document for a child.
+pub struct Task<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What kind of inside it has; none where it is not to be opened.
+    pub kind: Option<Kind>,
+    /// Bytes it has, of which the child may be handed only the first ones.
+    pub size: u64,
+    /// Findings listed.
+    pub most: usize,
+    /// What keys the hashes of values.
+    pub hash_key: Option<&'a [u8]>,
+    /// What it has to conform to.
+    pub schemas: &'a Selected,
 }
 
 /// The children of one processor.
 pub struct Children {
     pool: Pool,
     limits: Limits,
+    /// Whether there are rules for every document, whatever its kind.
+    for_all: bool,
     /// The program of the unit tests is no child: there the child's side is called instead. Whole programs are tested end to end.
     #[cfg(test)]
     engines: Arc<Engines>,
@@ -70,41 +91,46 @@ pub enum ChildError {
 }
 
 impl Children {
-    /// Starts none yet. They will load these packs.
+    /// Starts none yet. They will load these packs, of which `engines` were made.
     ///
     /// # Errors
     /// When this program's own file cannot be told.
-    pub fn new(packs: &Packs, limits: Limits) -> io::Result<Self> {
+    pub fn new(packs: &Packs, engines: &Arc<Engines>, limits: Limits) -> io::Result<Self> {
         // The file this program was started from, even if another was put in its place since.
         let own = PathBuf::from("/proc/self/exe");
         let program = if own.exists() { own } else { std::env::current_exe()? };
         let mut settings = Settings::of(program, CHILD);
         settings.args.push(OsString::from(serde_json::to_string(packs)?));
+        settings.material = engines.yara().map(Yara::compiled).unwrap_or_default();
         Ok(Self {
             pool: Pool::new(settings),
             limits,
+            for_all: engines.yara().is_some(),
             #[cfg(test)]
-            engines: Arc::new(Engines::load(packs).map_err(io::Error::other)?),
+            engines: engines.clone(),
         })
     }
 
-    /// Has a document looked into. A child that breaks its bounds is a finding and a limit; what it had found until then is kept.
-    pub async fn look(
-        &self,
-        name: &str,
-        kind: Kind,
-        most: usize,
-        hash_key: Option<&[u8]>,
-        schemas: &Selected,
-        document: &File,
-    ) -> Result<Outcome, ChildError> {
+    /// Whether a document is of concern here, which is opened if it has a kind of inside.
+    pub fn concerns(&self, kind: Option<Kind>) -> bool {
+        self.for_all || kind.is_some()
+    }
+
+    /// Has a document looked at, and into if it has an inside. A child that breaks its bounds is a finding and a limit; what it had found until then is
+    /// kept.
+    pub async fn look(&self, task: Task<'_>, document: &File) -> Result<Outcome, ChildError> {
         let request = Request {
-            name: name.to_owned(),
-            kind: Some(kind),
+            name: task.name.to_owned(),
+            kind: task.kind,
+            size: task.size,
             limits: self.limits.clone(),
-            most,
-            hash_key: hash_key.map(hex::encode),
-            table: schemas.table.as_ref().map(|contract| RawTable::clone(&contract.raw)),
+            most: task.most,
+            hash_key: task.hash_key.map(hex::encode),
+            table: task
+                .schemas
+                .table
+                .as_ref()
+                .map(|contract| RawTable::clone(&contract.raw)),
         };
         #[cfg(test)]
         if let Ok(document) = document.try_clone() {
@@ -122,6 +148,7 @@ impl Children {
     async fn ask(&self, request: Request, document: &File) -> Result<Outcome, ChildError> {
         let mut outcome = Outcome::default();
         let mut told = false;
+        let what = if request.kind.is_some() { "contents" } else { "yara" };
         let ran = self
             .pool
             .run(&request, document, |one: Answer| {
@@ -135,12 +162,12 @@ impl Children {
                     outcome
                         .limits
                         .insert("inside-results".to_owned(), report.dropped.max(1));
-                    outcome.not_checked.insert("contents".to_owned());
+                    outcome.not_checked.insert(what.to_owned());
                 }
             }
             Err(Failure::Breach(breach)) => {
                 outcome.limits.insert("inside".to_owned(), 1);
-                outcome.not_checked.insert(format!("contents: {breach}"));
+                outcome.not_checked.insert(format!("{what}: {breach}"));
                 let message = format!("opening the document breaks the bounds it is opened in: {breach}");
                 outcome.findings.push(Finding {
                     remediation: Some("ask the sender for another copy, and open this one nowhere".to_owned()),

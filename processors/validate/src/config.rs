@@ -26,6 +26,7 @@ use crate::look::Packs;
 ///     quarantine_at = "never"
 ///     [packs]
 ///     ## phi = ["/etc/cofferdam/our-ids.toml"]
+///     ## yara = ["/etc/cofferdam/yara"]
 ///     silence = []
 /// "#;
 /// let config: cofferdam_validate::Config = toml::from_str(text).unwrap();
@@ -332,6 +333,7 @@ fn check_packs(packs: &Packs, at: &str, problem: &mut impl FnMut(&str, &str)) {
         ("packs.phi", &packs.phi),
         ("packs.secrets", &packs.secrets),
         ("packs.injection", &packs.injection),
+        ("packs.yara", &packs.yara),
         ("packs.signatures", &signatures),
     ] {
         if paths.iter().any(|path| path.is_relative()) {
@@ -340,6 +342,6 @@ fn check_packs(packs: &Packs, at: &str, problem: &mut impl FnMut(&str, &str)) {
     }
     let unknown = |name: &String| !crate::look::ENGINES.contains(&name.as_str());
     if packs.without.iter().any(unknown) {
-        problem(&format!("{at}packs.without"), "takes phi, injection and secrets");
+        problem(&format!("{at}packs.without"), "takes phi, injection, secrets and yara");
     }
 }

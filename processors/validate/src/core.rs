@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use cofferdam_inside::inside::Kind;
 use cofferdam_processor::Conclusion;
 use cofferdam_scan::phi::categories;
 use cofferdam_scan::structure::schema::Selected;
 use cofferdam_schemas::{Finding, Severity};
 use serde_json::Value;
 
+use crate::child::inside_of;
 use crate::config::Policy;
 use crate::kind::{Claim, Detected, PAGE};
 use crate::look::{Engines, Gather, Look, Outcome};
@@ -129,6 +131,12 @@ impl Inspection {
 }
 
 impl Inspected {
+    /// The kind of inside that is to be opened; none for text, and for what was not read to its end.
+    pub fn inside(&self, detected: &Detected) -> Option<Kind> {
+        let whole = !self.text && self.end == End::Whole;
+        whole.then(|| inside_of(&detected.name, &self.head)).flatten()
+    }
+
     /// Whether the bytes are not what somebody claims. Worth a second look before it is believed: it may have been the transport.
     pub fn is_damaged(&self) -> bool {
         self.outcome
@@ -142,8 +150,10 @@ impl Inspected {
 pub struct Evidence {
     /// What the scanners saw.
     pub inspected: Inspected,
-    /// What was found inside it, where it has an inside.
+    /// What a child process found in it, where one looked.
     pub inside: Option<Outcome>,
+    /// Whether the child opened it.
+    pub opened: bool,
     /// Size as the store says it now.
     pub stored_size: u64,
     /// What it is.
@@ -169,6 +179,7 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
     let Evidence {
         inspected,
         inside,
+        opened,
         stored_size,
         detected,
         reads_exhausted,
@@ -184,7 +195,6 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
         ..
     } = inspected;
     let mut gather = Gather::new(policy.max_findings, None);
-    let looked_inside = inside.is_some();
     gather.merge(streamed);
     if let Some(inside) = inside {
         gather.merge(inside);
@@ -199,7 +209,7 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
     }
     for what in &detected.not_checked {
         let seen_since = match *what {
-            "archive-contents" | "document-contents" => looked_inside,
+            "archive-contents" | "document-contents" => opened,
             what => text && what.starts_with("structure-beyond"),
         };
         if !seen_since {

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use cofferdam_processor::Conclusion;
 use cofferdam_scan::structure::schema::Selected;
 
-use crate::child::{ChildError, inside_of};
+use crate::child::{ChildError, Task};
 use crate::config::{Plan, Policy};
 use crate::core::{About, Evidence, Inspected, Inspection, conclude};
 use crate::kind::{Claim, Detected, Finder, PAGE, Pages, Step, detect};
 use crate::look::{EngineError, Engines};
 use crate::rulebook::{Rulebook, Rulebooks};
-use crate::scan::{Claims, End};
+use crate::scan::Claims;
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 * 1024;
@@ -111,23 +111,25 @@ impl Files {
             .map_err(failed)?;
         let finder = Finder::new(inspected.seen.max(size), inspected.head.clone());
         let (detected, reads_exhausted) = find_type(&file, finder, &claims).map_err(failed)?;
+        let kind = inspected.inside(&detected);
         let mut inside = None;
-        if !inspected.text
-            && inspected.end == End::Whole
-            && let Some(kind) = inside_of(&detected.name, &inspected.head)
-        {
-            let key = self.hash_key.as_deref();
-            let look = rules
-                .children
-                .look(name, kind, rules.policy.max_findings, key, &schemas, &file)
-                .await?;
-            inside = Some(look);
+        if rules.children.concerns(kind) {
+            let task = Task {
+                name,
+                kind,
+                size: size.max(inspected.seen),
+                most: rules.policy.max_findings,
+                hash_key: self.hash_key.as_deref(),
+                schemas: &schemas,
+            };
+            inside = Some(rules.children.look(task, &file).await?);
         }
         Ok(conclude(
             rules,
             Evidence {
                 inspected,
                 inside,
+                opened: kind.is_some(),
                 stored_size: size,
                 detected,
                 reads_exhausted,
@@ -156,12 +158,17 @@ impl Files {
         let inspected = inspection.finish();
         let mut pages = Pages::new(inspected.seen, inspected.head.clone());
         pages.close();
-        let detected = detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown());
+        let mut detected = detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown());
+        if rules.engines.yara().is_some() {
+            // They look at files, in a child process.
+            detected.not_checked.push("yara");
+        }
         conclude(
             rules,
             Evidence {
                 inspected,
                 inside: None,
+                opened: false,
                 stored_size: text.len() as u64,
                 detected,
                 reads_exhausted: None,

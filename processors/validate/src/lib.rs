@@ -29,6 +29,8 @@ mod tests;
 mod files;
 mod processor;
 mod rulebook;
+#[cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+mod yara;
 
 pub use crate::core::risk;
 pub use child::{ChildError, Children, child_main};
@@ -40,3 +42,4 @@ pub use files::{FileError, Files};
 pub use kind::PAGES;
 pub use look::{EngineError, Engines, Packs, RuleInfo};
 pub use processor::Validate;
+pub use yara::YaraError;

@@ -5,19 +5,21 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use cofferdam_inside::inside::Kind;
 use cofferdam_processor::{Conclusion, ConfigErrors, Deps, Document, Job, ProcessError, Processor, StartError};
 use cofferdam_scan::structure::schema::Selected;
 use cofferdam_seams::read_all;
 use futures::StreamExt;
 
 use crate::cache::{self, Cache, Key};
-use crate::child::{inside_of, spool};
+use crate::child::{Task, spool};
 use crate::config::{Config, Plan};
 use crate::core::{About, Evidence, Inspected, Inspection, conclude};
 use crate::kind::{Claim, Detected, Finder, PAGE, PAGES, Step};
 use crate::look::Outcome;
 use crate::rulebook::{Rulebook, Rulebooks};
 use crate::scan::{Claims, End, Integrity, Scanner as _};
+use crate::yara;
 
 /// Documents up to this size are scanned where they are read; larger ones on a thread of their own, because a window of text takes milliseconds.
 const AT_ONCE: u64 = 16 * 1024;
@@ -228,12 +230,17 @@ impl Work<'_> {
             End::Limit => stored_size.max(inspected.seen),
         };
         let (detected, reads_exhausted) = self.find_type(&inspected, size).await?;
-        let inside = self.inside(&inspected, &detected).await?;
+        let kind = inspected.inside(&detected);
+        let inside = match self.rules.children.concerns(kind) {
+            true => Some(self.inside(kind, size).await?),
+            false => None,
+        };
         Ok(conclude(
             self.rules,
             Evidence {
                 inspected,
                 inside,
+                opened: kind.is_some(),
                 stored_size,
                 detected,
                 reads_exhausted,
@@ -312,40 +319,45 @@ impl Work<'_> {
         }
     }
 
-    /// Looks inside what has an inside, in a child process.
-    async fn inside(&self, inspected: &Inspected, detected: &Detected) -> Result<Option<Outcome>, ProcessError> {
+    /// Has a child process look at it, and into it if it has an inside.
+    async fn inside(&self, kind: Option<Kind>, size: u64) -> Result<Outcome, ProcessError> {
         let (job, rules) = (self.job, self.rules);
-        let Some(kind) = inside_of(&detected.name, &inspected.head).filter(|_| !inspected.text) else {
-            return Ok(None);
-        };
-        if inspected.end == End::Limit {
-            return Ok(None);
-        }
+        // What is not opened is only looked at by rules that have a limit of their own.
+        let most = if kind.is_some() { u64::MAX } else { yara::MOST };
         let failed = |error: std::io::Error| ProcessError::Dependency {
             what: "the place for documents on their way to the child process",
             source: Box::new(error),
         };
-        let mut spool = spool(inspected.seen).map_err(failed)?;
+        let mut spool = spool(size.min(most)).map_err(failed)?;
         let body = self.document.read().await.map_err(ProcessError::Document)?;
         let mut stream = body.stream;
-        while let Some(chunk) = stream.next().await {
+        let mut spooled = 0;
+        while spooled < most
+            && let Some(chunk) = stream.next().await
+        {
             if job.cancelled.is_cancelled() {
                 return Err(ProcessError::Cancelled);
             }
-            spool
-                .write_all(&chunk.map_err(ProcessError::Document)?)
-                .map_err(failed)?;
+            let chunk = chunk.map_err(ProcessError::Document)?;
+            spool.write_all(&chunk).map_err(failed)?;
+            spooled += chunk.len() as u64;
         }
+        drop(stream);
         let file = spool.finish().map_err(failed)?;
-        let (name, most) = (job.object.key.as_str(), rules.policy.max_findings);
-        let look = rules
-            .children
-            .look(name, kind, most, Some(self.hash_key), &self.schemas, &file);
+        let task = Task {
+            name: job.object.key.as_str(),
+            kind,
+            size,
+            most: rules.policy.max_findings,
+            hash_key: Some(self.hash_key),
+            schemas: &self.schemas,
+        };
+        let look = rules.children.look(task, &file);
         let outcome = tokio::select! {
             outcome = look => outcome,
             () = job.cancelled.cancelled() => return Err(ProcessError::Cancelled),
         };
-        outcome.map(Some).map_err(|error| ProcessError::Dependency {
+        outcome.map_err(|error| ProcessError::Dependency {
             what: "the child process that opens documents",
             source: Box::new(error),
         })

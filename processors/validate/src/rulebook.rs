@@ -50,7 +50,7 @@ impl Rulebooks {
                 Some((_, engines, children)) => (engines.clone(), children.clone()),
                 None => {
                     let engines = Arc::new(Engines::load(&packs)?);
-                    let children = Children::new(&packs, Limits::default()).map_err(own_program)?;
+                    let children = Children::new(&packs, &engines, Limits::default()).map_err(own_program)?;
                     let children = Arc::new(children);
                     loaded.push((packs, engines.clone(), children.clone()));
                     (engines, children)

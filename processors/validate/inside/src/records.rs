@@ -34,14 +34,16 @@ const ESCAPED: u64 = 6;
 /// When the child cannot do its work; its parent hears of it.
 pub fn child_main() -> Option<io::Result<()>> {
     (std::env::args_os().nth(1)? == *CHILD).then(|| {
-        worker_main(|| {
-            |ask: Ask, document: File, emitter: &mut crate::sandbox::Emitter<'_, Part>| {
-                let Ok(source) = Source::file(document) else { return };
-                read(&source, &ask, &mut |part| {
-                    emitter.emit(&part);
-                    !emitter.is_alone()
-                });
-            }
+        worker_main(|_| {
+            Ok(
+                |ask: Ask, document: File, emitter: &mut crate::sandbox::Emitter<'_, Part>| {
+                    let Ok(source) = Source::file(document) else { return };
+                    read(&source, &ask, &mut |part| {
+                        emitter.emit(&part);
+                        !emitter.is_alone()
+                    });
+                },
+            )
         })
     })
 }

@@ -207,3 +207,17 @@ async fn a_cancelled_run_leaves_nothing_behind() {
     assert!(given_up.is_err());
     assert_eq!(notes(&misbehave(&pool, "hello").await), ["hello"]);
 }
+
+/// What every child is handed at its start arrives whole, whatever its size.
+#[tokio::test(flavor = "multi_thread")]
+async fn material_arrives() {
+    for (bytes, expected) in [
+        (0, "0 bytes, 0 together"),
+        (3 << 20, "3145728 bytes, 22020096 together"),
+    ] {
+        let mut settings = bounded();
+        settings.material = vec![7; bytes].into();
+        let seen = ask(&Pool::new(settings), &Request::Material, b"document").await;
+        assert_eq!(notes(&seen), [expected]);
+    }
+}

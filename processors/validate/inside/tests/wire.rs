@@ -12,6 +12,8 @@ pub enum Request {
         kind: Option<Kind>,
         limits: Limits,
     },
+    /// What it was handed at its start.
+    Material,
     Misbehave(String),
 }
 

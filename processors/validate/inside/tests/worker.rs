@@ -174,20 +174,26 @@ fn main() -> std::io::Result<()> {
     if std::env::args().nth(1).as_deref() != Some("__inside-worker") {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    worker_main(|| {
-        let signature = signature();
-        move |request: Request, document: File, emitter: &mut Emitter<'_, Seen>| match request {
-            Request::Misbehave(how) => misbehave(&how, document, emitter),
-            Request::Look { name, kind, limits } => {
-                let Ok(source) = Source::file(document) else { return };
-                let mut scanner = Scanner {
-                    emitter,
-                    signature: signature.clone(),
-                    rows: 0,
-                };
-                look(source, &name, kind, &limits, &mut scanner);
-            }
-        }
+    worker_main(|material| {
+        let (signature, material) = (signature(), material.to_vec());
+        Ok(
+            move |request: Request, document: File, emitter: &mut Emitter<'_, Seen>| match request {
+                Request::Material => {
+                    let all: u64 = material.iter().map(|byte| u64::from(*byte)).sum();
+                    emitter.emit(&Seen::Note(format!("{} bytes, {all} together", material.len())));
+                }
+                Request::Misbehave(how) => misbehave(&how, document, emitter),
+                Request::Look { name, kind, limits } => {
+                    let Ok(source) = Source::file(document) else { return };
+                    let mut scanner = Scanner {
+                        emitter,
+                        signature: signature.clone(),
+                        rows: 0,
+                    };
+                    look(source, &name, kind, &limits, &mut scanner);
+                }
+            },
+        )
     })
 }
 

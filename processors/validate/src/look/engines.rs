@@ -14,6 +14,7 @@ use cofferdam_schemas::{Finding, Severity};
 use super::Gather;
 use crate::error::ValidateError;
 use crate::scan::Signatures;
+use crate::yara::{Yara, YaraError};
 
 /// What stands in place of a name that tells something.
 const HIDDEN: &str = "(name withheld)";
@@ -30,9 +31,11 @@ pub struct Packs {
     pub injection: Vec<PathBuf>,
     /// A file with byte signatures, in the form of `rules/signatures.toml`.
     pub signatures: Option<PathBuf>,
+    /// Files or folders of YARA rules; only in a program that was built with the feature `yara`.
+    pub yara: Vec<PathBuf>,
     /// Rules that are not reported, for example `phi/url`.
     pub silence: BTreeSet<String>,
-    /// Engines that are left out: `phi`, `injection`, `secrets`.
+    /// Engines that are left out: `phi`, `injection`, `secrets`, `yara`.
     pub without: BTreeSet<String>,
 }
 
@@ -43,6 +46,7 @@ impl Packs {
         all.phi.extend(further.phi);
         all.secrets.extend(further.secrets);
         all.injection.extend(further.injection);
+        all.yara.extend(further.yara);
         all.signatures = further.signatures.or(all.signatures);
         all.silence.extend(further.silence);
         all.without.extend(further.without);
@@ -87,6 +91,9 @@ pub enum EngineError {
     /// The byte signatures are refused.
     #[error(transparent)]
     Signatures(#[from] ValidateError),
+    /// YARA rules are refused.
+    #[error(transparent)]
+    Yara(#[from] YaraError),
     /// The schemas are refused.
     #[error("schemas in {} are not valid: {message}", path.display())]
     Schemas {
@@ -96,7 +103,7 @@ pub enum EngineError {
         message: String,
     },
     /// There is no such engine.
-    #[error("there is no engine {0:?}; there are phi, injection and secrets")]
+    #[error("there is no engine {0:?}; there are phi, injection, secrets and yara")]
     Unknown(String),
 }
 
@@ -106,6 +113,7 @@ pub struct Engines {
     injection: Option<Injection>,
     secrets: Option<secrets::Packs>,
     signatures: Arc<Signatures>,
+    yara: Option<Yara>,
     silence: BTreeSet<String>,
     versions: BTreeMap<String, String>,
 }
@@ -130,6 +138,17 @@ fn sources(texts: &[(String, String)]) -> impl Iterator<Item = PackSource<'_>> {
 impl Engines {
     /// Loads the packs; every pack's own examples are tried.
     pub fn load(packs: &Packs) -> Result<Self, EngineError> {
+        let yara = !packs.without.contains("yara");
+        let yara = yara.then(|| Yara::compile(&packs.yara)).transpose()?.flatten();
+        Self::with_yara(packs, yara)
+    }
+
+    /// The same in a child process, with the YARA rules that its parent compiled.
+    pub fn load_in_child(packs: &Packs, compiled: &[u8]) -> Result<Self, EngineError> {
+        Self::with_yara(packs, Yara::load(compiled)?)
+    }
+
+    fn with_yara(packs: &Packs, yara: Option<Yara>) -> Result<Self, EngineError> {
         if let Some(unknown) = packs
             .without
             .iter()
@@ -146,6 +165,7 @@ impl Engines {
             injection,
             secrets,
             signatures: Arc::new(Signatures::load(packs.signatures.as_deref())?),
+            yara,
             silence: packs.silence.clone(),
             versions: BTreeMap::new(),
         };
@@ -220,6 +240,7 @@ impl Engines {
         for (name, severity, what, citation) in self.signatures.rules() {
             add(name, severity, what, citation);
         }
+        rules.extend(self.yara.iter().flat_map(Yara::rules));
         rules.retain(|rule| self.reports(&rule.name));
         rules.sort_by(|one, other| one.name.cmp(&other.name));
         rules
@@ -233,6 +254,16 @@ impl Engines {
     /// The byte signatures.
     pub fn signatures(&self) -> &Arc<Signatures> {
         &self.signatures
+    }
+
+    /// The YARA rules, where there are any.
+    pub fn yara(&self) -> Option<&Yara> {
+        self.yara.as_ref()
+    }
+
+    /// What is dubious about packs that are valid all the same.
+    pub fn warnings(&self) -> &[String] {
+        self.yara.as_ref().map_or(&[], Yara::warnings)
     }
 
     /// The engine for personal data.
@@ -281,6 +312,9 @@ impl Engines {
                 .map(|(name, version)| format!("{name}@{version}"))
                 .collect();
             versions.insert("secrets".to_owned(), packs.join(" "));
+        }
+        if let Some(yara) = &self.yara {
+            versions.insert("yara".to_owned(), yara.version().to_owned());
         }
         if !self.silence.is_empty() {
             let silenced: Vec<&str> = self.silence.iter().map(String::as_str).collect();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use cofferdam_inside::inside::{
@@ -23,6 +24,7 @@ use super::text::show;
 use super::{Engines, Gather, Outcome, TextScan};
 use crate::kind::Claim;
 use crate::scan::{End, Scanner, SignatureScanner};
+use crate::yara::{self, Found, YaraScan};
 
 /// Bytes of cells that are scanned together.
 const ROWS: usize = 64 * 1024;
@@ -36,8 +38,10 @@ const PER_RULE: usize = 20;
 pub struct Request {
     /// The document's name.
     pub name: String,
-    /// What it is, if that is known.
+    /// What it is; none where it is not to be opened.
     pub kind: Option<Kind>,
+    /// Bytes it has. The child may be handed only the first ones.
+    pub size: u64,
     /// How far to go.
     pub limits: Limits,
     /// Findings listed.
@@ -74,14 +78,17 @@ pub fn answer(
         labels: None,
         contract: request.table.and_then(Checking::new),
     };
-    let source = Source::file(document)?;
-    inside::look(source, &request.name, request.kind, &request.limits, &mut visitor);
-    visitor.flush();
-    if let Some(contract) = visitor.contract {
-        contract.finish(&mut visitor.gather);
+    visitor.yara(&request.name, request.size, &document)?;
+    if request.kind.is_some() {
+        let source = Source::file(document)?;
+        inside::look(source, &request.name, request.kind, &request.limits, &mut visitor);
+        visitor.flush();
+        if let Some(contract) = visitor.contract {
+            contract.finish(&mut visitor.gather);
+        }
+        visitor.gather.checked("structure");
+        visitor.gather.checked("contents");
     }
-    visitor.gather.checked("structure");
-    visitor.gather.checked("contents");
     let outcome = visitor.gather.finish();
     (visitor.tell)(Answer::Whole(Box::new(outcome)));
     Ok(())
@@ -223,6 +230,47 @@ impl Inside<'_> {
         }
     }
 
+    /// Passes the document itself to the YARA rules.
+    fn yara(&mut self, name: &str, size: u64, document: &File) -> std::io::Result<()> {
+        let engines = self.engines.clone();
+        let Some(yara) = engines.yara() else { return Ok(()) };
+        let mut scan = YaraScan::new(yara, name);
+        let mut buffer = vec![0; 256 * 1024];
+        let mut at = 0;
+        loop {
+            let count = document.read_at(&mut buffer, at)?;
+            at += count as u64;
+            if count == 0 || !scan.feed(&buffer[..count]) {
+                break;
+            }
+        }
+        let mut found = scan.finish();
+        found.beyond = size.saturating_sub(yara::MOST);
+        self.take(found, None);
+        self.tell();
+        Ok(())
+    }
+
+    /// Takes what YARA rules say.
+    fn take(&mut self, found: Found, inside: Option<String>) {
+        self.gather.checked("yara");
+        for mut finding in found.findings {
+            finding.inside.clone_from(&inside);
+            if self.engines.reports(&finding.rule) {
+                self.gather.add(finding);
+            }
+        }
+        let place = inside.map_or_else(String::new, |inside| format!("{inside}: "));
+        for what in found.not_checked {
+            self.gather.not_checked(format!("{place}{what}"));
+        }
+        if found.beyond > 0 {
+            self.gather.limit("yara_bytes", yara::MOST);
+            self.gather
+                .not_checked(format!("{place}yara: the last {} bytes", found.beyond));
+        }
+    }
+
     /// Scans the cells that wait.
     fn flush(&mut self) {
         let Some(rows) = &mut self.rows else { return };
@@ -271,6 +319,8 @@ impl Visitor for Inside<'_> {
         self.flush();
         self.tell();
         let mut signatures = self.signatures();
+        let engines = self.engines.clone();
+        let mut rules = engines.yara().map(|yara| YaraScan::new(yara, member.place.name()));
         let claims: Vec<Claim> = Claim::of_name(member.place.name()).into_iter().collect();
         let mut look = (member.role == Role::File).then(|| {
             let size = member.declared.unwrap_or(u64::MAX);
@@ -286,6 +336,9 @@ impl Visitor for Inside<'_> {
         // It never fails by contract; a problem says where it ended early.
         while let Ok(count @ 1..) = bytes.read(&mut buffer) {
             signatures.feed(&buffer[..count]);
+            if let Some(rules) = &mut rules {
+                rules.feed(&buffer[..count]);
+            }
             if let Some(look) = &mut look {
                 look.feed(&buffer[..count], &mut self.gather);
             }
@@ -294,6 +347,9 @@ impl Visitor for Inside<'_> {
             look.finish(&mut self.gather);
         }
         self.found_in(signatures, &member.place);
+        if let Some(rules) = rules {
+            self.take(rules.finish(), member.place.inside());
+        }
         self.tell();
     }
 

@@ -18,5 +18,5 @@ pub use inside::{Answer, Request, answer};
 pub use structure::Structure;
 pub use text::TextScan;
 
-/// The engines that read text.
-pub const ENGINES: [&str; 3] = ["phi", "injection", "secrets"];
+/// The engines that can be left out.
+pub const ENGINES: [&str; 4] = ["phi", "injection", "secrets", "yara"];

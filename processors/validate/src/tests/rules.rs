@@ -290,3 +290,21 @@ async fn each_category_of_the_safe_harbor_rule_is_answered() {
     let conclusion = bench.validate("a.png", None, &std::fs::read(picture).unwrap()).await;
     assert_eq!(conclusion.details.get("hipaa"), None, "nobody looked for any");
 }
+
+/// A program without YARA does not pass over rules in silence.
+#[cfg(not(feature = "yara"))]
+#[test]
+fn yara_rules_need_a_program_that_has_yara() {
+    let packs = crate::Packs {
+        yara: vec!["/etc/cofferdam/yara".into()],
+        ..crate::Packs::default()
+    };
+    let error = crate::Engines::load(&packs)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert!(
+        error.contains("built without YARA") && error.contains("--features yara"),
+        "{error}"
+    );
+}

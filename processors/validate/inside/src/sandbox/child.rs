@@ -226,11 +226,19 @@ impl Spawner {
             bounds: settings.bounds.clone(),
             parent: std::process::id(),
             frame_bytes: settings.frame_bytes,
+            material: settings.material.len() as u64,
         };
         let setup = serde_json::to_vec(&setup)?;
         child.socket.write_all(&(setup.len() as u32).to_le_bytes()).await?;
-        child.socket.write_all(&setup).await?;
-        let ready = timeout(settings.start, read_frame(&mut child.socket, settings.frame_bytes)).await;
+        let ready = timeout(settings.start, async {
+            let said = &mut child.socket;
+            said.write_all(&setup).await.map_err(|_| AnswerFault::Closed)?;
+            said.write_all(&settings.material)
+                .await
+                .map_err(|_| AnswerFault::Closed)?;
+            read_frame(said, settings.frame_bytes).await
+        })
+        .await;
         match ready {
             Ok(Ok(frame)) => match serde_json::from_slice::<FromChild<()>>(&frame)? {
                 FromChild::Ready(in_force) => child.in_force = in_force,

@@ -15,6 +15,8 @@ pub(super) struct Setup {
     pub bounds: Bounds,
     pub parent: u32,
     pub frame_bytes: u32,
+    /// Bytes of material that follow this frame.
+    pub material: u64,
 }
 
 /// What the child says.

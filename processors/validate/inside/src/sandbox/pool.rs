@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub program: PathBuf,
     /// Arguments by which it knows that it is a child.
     pub args: Vec<OsString>,
+    /// What each child is handed at its start, before it is confined: for example rules that were compiled once.
+    pub material: Arc<[u8]>,
     /// Children at once. Each takes up to [`Bounds::data`] of memory.
     pub children: usize,
     /// Documents after which a child is replaced, so that nothing builds up in it.
@@ -55,6 +57,7 @@ impl Settings {
         Self {
             program,
             args: vec![argument.into()],
+            material: Arc::default(),
             children: std::thread::available_parallelism().map_or(2, usize::from),
             documents_per_child: 500,
             wall: Duration::from_secs(30),

@@ -45,11 +45,12 @@ impl<S: Serialize> Emitter<'_, S> {
 }
 
 /// The whole life of a child: waits for documents on standard input, which is a socket, and looks at them with what `build` made.
-/// Call it first thing in `main`, with no other thread running. `build` runs before the process is confined, so it may read files; it
-/// runs within the limits on memory all the same when it is used later. Returns when the parent closes the socket.
+/// Call it first thing in `main`, with no other thread running. `build` is given the [material](super::Settings::material) and runs before the process
+/// is confined, so it may read files; it runs within the limits on memory all the same when it is used later. An error of it ends the child.
+/// Returns when the parent closes the socket.
 ///
 /// `scan` is handed the request, the document and where to put results. A panic in it is reported to the parent.
-pub fn worker_main<R, S, F>(build: impl FnOnce() -> F) -> io::Result<()>
+pub fn worker_main<R, S, F>(build: impl FnOnce(&[u8]) -> io::Result<F>) -> io::Result<()>
 where
     R: DeserializeOwned,
     S: Serialize,
@@ -61,7 +62,10 @@ where
     let mut length = [0; 4];
     parent.read_exact(&mut length)?;
     let setup: Setup = serde_json::from_slice(&frame::body(&mut parent, length, REQUEST)?)?;
-    let mut scan = build();
+    let mut material = vec![0; usize::try_from(setup.material).map_err(|_| io::ErrorKind::InvalidData)?];
+    parent.read_exact(&mut material)?;
+    let mut scan = build(&material)?;
+    drop(material);
     let force = confine(&setup.bounds, setup.parent);
     frame::write(&mut parent, &serde_json::to_vec(&FromChild::<()>::Ready(force))?)?;
     while let Some((request, document)) = next(&mut parent)? {
