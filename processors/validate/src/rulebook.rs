@@ -11,7 +11,7 @@ use cofferdam_schemas::TenantName;
 
 use crate::child::Children;
 use crate::config::{Plan, Policy};
-use crate::look::{EngineError, Engines, Packs};
+use crate::look::{EngineError, Engines, Packs, Shelf};
 
 /// What applies to the documents of one tenant, schemas excepted.
 pub struct Rulebook {
@@ -43,13 +43,14 @@ impl Rulebooks {
             hash_key: _,
             cache_documents: _,
         } = plan;
+        let mut shelf = Shelf::default();
         let mut loaded: Vec<(Packs, Arc<Engines>, Arc<Children>)> = Vec::new();
         let mut book = |packs: Packs, policy: Policy| -> Result<Rulebook, EngineError> {
             let known = loaded.iter().find(|(known, ..)| *known == packs);
             let (engines, children) = match known {
                 Some((_, engines, children)) => (engines.clone(), children.clone()),
                 None => {
-                    let engines = Arc::new(Engines::load(&packs)?);
+                    let engines = Arc::new(Engines::load_from(&packs, &mut shelf)?);
                     let children = Children::new(&packs, &engines, Limits::default()).map_err(own_program)?;
                     let children = Arc::new(children);
                     loaded.push((packs, engines.clone(), children.clone()));

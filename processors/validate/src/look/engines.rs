@@ -11,7 +11,7 @@ use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
 use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
 use cofferdam_schemas::{Finding, Severity};
 
-use super::Gather;
+use super::{Gather, Shelf};
 use crate::error::ValidateError;
 use crate::scan::Signatures;
 use crate::yara::{Yara, YaraError};
@@ -109,11 +109,11 @@ pub enum EngineError {
 
 /// All engines. Shared by every document and thread.
 pub struct Engines {
-    phi: Option<Phi>,
-    injection: Option<Injection>,
-    secrets: Option<secrets::Packs>,
+    phi: Option<Arc<Phi>>,
+    injection: Option<Arc<Injection>>,
+    secrets: Option<Arc<secrets::Packs>>,
     signatures: Arc<Signatures>,
-    yara: Option<Yara>,
+    yara: Arc<Option<Yara>>,
     silence: BTreeSet<String>,
     versions: BTreeMap<String, String>,
 }
@@ -135,20 +135,61 @@ fn sources(texts: &[(String, String)]) -> impl Iterator<Item = PackSource<'_>> {
     texts.iter().map(|(name, text)| PackSource { name, text })
 }
 
+fn phi(paths: &[PathBuf]) -> Result<Phi, EngineError> {
+    let texts = texts(paths)?;
+    let all: Vec<_> = phi_pack::BUILT_IN.into_iter().chain(sources(&texts)).collect();
+    Ok(Phi::load(&all)?)
+}
+
+fn injection(paths: &[PathBuf]) -> Result<Injection, EngineError> {
+    let texts = texts(paths)?;
+    Ok(Injection::with_packs(&sources(&texts).collect::<Vec<_>>())?)
+}
+
+fn secrets(paths: &[PathBuf], silent: &[String]) -> Result<secrets::Packs, EngineError> {
+    let mut sources = vec![secrets::own(), secrets::gitleaks()];
+    for path in paths {
+        sources.push(secrets::PackSource {
+            name: path.display().to_string(),
+            text: read(path)?,
+            ignore_paths: false,
+            check: true,
+        });
+    }
+    Ok(secrets::Packs::load(&sources, silent)?)
+}
+
 impl Engines {
     /// Loads the packs; every pack's own examples are tried.
+    ///
+    /// # Errors
+    /// When a pack is refused, with its name and the line or rule.
     pub fn load(packs: &Packs) -> Result<Self, EngineError> {
-        let yara = !packs.without.contains("yara");
-        let yara = yara.then(|| Yara::compile(&packs.yara)).transpose()?.flatten();
-        Self::with_yara(packs, yara)
+        Self::load_from(packs, &mut Shelf::default())
+    }
+
+    /// The same, taking from the shelf what is there already, and leaving there what is not.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_from(packs: &Packs, shelf: &mut Shelf) -> Result<Self, EngineError> {
+        let yara = match packs.without.contains("yara") {
+            true => Arc::new(None),
+            false => shelf.yara.get(packs.yara.clone(), |paths| Ok(Yara::compile(paths)?))?,
+        };
+        Self::with_yara(packs, yara, shelf)
     }
 
     /// The same in a child process, with the YARA rules that its parent compiled.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
     pub fn load_in_child(packs: &Packs, compiled: &[u8]) -> Result<Self, EngineError> {
-        Self::with_yara(packs, Yara::load(compiled)?)
+        let yara = Arc::new(Yara::load(compiled)?);
+        Self::with_yara(packs, yara, &mut Shelf::default())
     }
 
-    fn with_yara(packs: &Packs, yara: Option<Yara>) -> Result<Self, EngineError> {
+    fn with_yara(packs: &Packs, yara: Arc<Option<Yara>>, shelf: &mut Shelf) -> Result<Self, EngineError> {
         if let Some(unknown) = packs
             .without
             .iter()
@@ -157,46 +198,30 @@ impl Engines {
             return Err(EngineError::Unknown(unknown.clone()));
         }
         let with = |name: &str| !packs.without.contains(name);
-        let phi = with("phi").then(|| Self::phi(packs)).transpose()?;
-        let secrets = with("secrets").then(|| Self::secrets(packs)).transpose()?;
-        let injection = with("injection").then(|| Self::injection(packs)).transpose()?;
+        let silent = packs.silence.iter().filter(|rule| rule.starts_with("secrets/"));
+        let silent: Vec<String> = silent.cloned().collect();
         let mut engines = Self {
-            phi,
-            injection,
-            secrets,
-            signatures: Arc::new(Signatures::load(packs.signatures.as_deref())?),
+            phi: with("phi")
+                .then(|| shelf.phi.get(packs.phi.clone(), |paths| phi(paths)))
+                .transpose()?,
+            injection: with("injection")
+                .then(|| shelf.injection.get(packs.injection.clone(), |paths| injection(paths)))
+                .transpose()?,
+            secrets: with("secrets")
+                .then(|| {
+                    let key = (packs.secrets.clone(), silent);
+                    shelf.secrets.get(key, |(paths, silent)| secrets(paths, silent))
+                })
+                .transpose()?,
+            signatures: shelf
+                .signatures
+                .get(packs.signatures.clone(), |path| Ok(Signatures::load(path.as_deref())?))?,
             yara,
             silence: packs.silence.clone(),
             versions: BTreeMap::new(),
         };
         engines.versions = engines.named();
         Ok(engines)
-    }
-
-    fn phi(packs: &Packs) -> Result<Phi, EngineError> {
-        let texts = texts(&packs.phi)?;
-        let all: Vec<_> = phi_pack::BUILT_IN.into_iter().chain(sources(&texts)).collect();
-        Ok(Phi::load(&all)?)
-    }
-
-    fn injection(packs: &Packs) -> Result<Injection, EngineError> {
-        let texts = texts(&packs.injection)?;
-        Ok(Injection::with_packs(&sources(&texts).collect::<Vec<_>>())?)
-    }
-
-    fn secrets(packs: &Packs) -> Result<secrets::Packs, EngineError> {
-        let mut sources = vec![secrets::own(), secrets::gitleaks()];
-        for path in &packs.secrets {
-            sources.push(secrets::PackSource {
-                name: path.display().to_string(),
-                text: read(path)?,
-                ignore_paths: false,
-                check: true,
-            });
-        }
-        let own = packs.silence.iter().filter(|rule| rule.starts_with("secrets/"));
-        let silence: Vec<String> = own.cloned().collect();
-        Ok(secrets::Packs::load(&sources, &silence)?)
     }
 
     /// Compiles every pattern and tries every example, those of the built-in packs too.
@@ -228,19 +253,19 @@ impl Engines {
                 citation: citation.map(str::to_owned),
             });
         };
-        for rule in self.phi.iter().flat_map(Phi::recognizers) {
+        for rule in self.phi.iter().flat_map(|phi| phi.recognizers()) {
             add(&rule.rule, rule.severity, &rule.message, rule.citation.as_deref());
         }
-        for (name, severity, what) in self.secrets.iter().flat_map(secrets::Packs::rules) {
+        for (name, severity, what) in self.secrets.iter().flat_map(|secrets| secrets.rules()) {
             add(name, severity, what, None);
         }
-        for (name, severity, what, citation) in self.injection.iter().flat_map(Injection::rules) {
+        for (name, severity, what, citation) in self.injection.iter().flat_map(|injection| injection.rules()) {
             add(name, severity, what, citation);
         }
         for (name, severity, what, citation) in self.signatures.rules() {
             add(name, severity, what, citation);
         }
-        rules.extend(self.yara.iter().flat_map(Yara::rules));
+        rules.extend(self.yara().into_iter().flat_map(Yara::rules));
         rules.retain(|rule| self.reports(&rule.name));
         rules.sort_by(|one, other| one.name.cmp(&other.name));
         rules
@@ -248,7 +273,7 @@ impl Engines {
 
     /// The words and letters of the languages that the engine for injections knows, for looking at sets of records.
     pub fn language(&self) -> Option<Language> {
-        self.injection.as_ref().map(Injection::language)
+        self.injection.as_deref().map(Injection::language)
     }
 
     /// The byte signatures.
@@ -258,17 +283,17 @@ impl Engines {
 
     /// The YARA rules, where there are any.
     pub fn yara(&self) -> Option<&Yara> {
-        self.yara.as_ref()
+        self.yara.as_ref().as_ref()
     }
 
     /// What is dubious about packs that are valid all the same.
     pub fn warnings(&self) -> &[String] {
-        self.yara.as_ref().map_or(&[], Yara::warnings)
+        self.yara().map_or(&[], Yara::warnings)
     }
 
     /// The engine for personal data.
     pub fn recognizers(&self) -> Option<&Phi> {
-        self.phi.as_ref()
+        self.phi.as_deref()
     }
 
     /// Whether a rule is reported.
@@ -313,7 +338,7 @@ impl Engines {
                 .collect();
             versions.insert("secrets".to_owned(), packs.join(" "));
         }
-        if let Some(yara) = &self.yara {
+        if let Some(yara) = self.yara() {
             versions.insert("yara".to_owned(), yara.version().to_owned());
         }
         if !self.silence.is_empty() {
@@ -400,5 +425,29 @@ impl Engines {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tenants that differ in one thing have the rest in common: a model is there once.
+    #[test]
+    fn what_is_the_same_is_loaded_once() {
+        let mut shelf = Shelf::default();
+        let mut load = |packs: Packs| Engines::load_from(&packs, &mut shelf).unwrap();
+        let all = load(Packs::default());
+        let quiet = load(Packs {
+            silence: ["phi/url".to_owned(), "secrets/aws-access-token".to_owned()].into(),
+            without: ["phi".to_owned()].into(),
+            ..Packs::default()
+        });
+        let injections = (all.injection.unwrap(), quiet.injection.unwrap());
+        assert!(Arc::ptr_eq(&injections.0, &injections.1));
+        assert!(Arc::ptr_eq(&all.signatures, &quiet.signatures));
+        assert!(quiet.phi.is_none() && all.phi.is_some());
+        // What is silenced of these is not compiled, so they are others.
+        assert!(!Arc::ptr_eq(&all.secrets.unwrap(), &quiet.secrets.unwrap()));
     }
 }

@@ -8,6 +8,7 @@ mod engines;
 mod gather;
 mod inside;
 mod labels;
+mod shelf;
 mod structure;
 mod text;
 
@@ -15,6 +16,7 @@ pub use document::Look;
 pub use engines::{EngineError, Engines, Packs, RuleInfo};
 pub use gather::{Gather, Outcome};
 pub use inside::{Answer, Request, answer};
+pub use shelf::Shelf;
 pub use structure::Structure;
 pub use text::TextScan;
 
