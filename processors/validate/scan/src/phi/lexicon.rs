@@ -82,9 +82,17 @@ struct Slot {
     entry: Entry,
 }
 
+/// The byte of a hash that is looked at first; the place comes from other bits.
+#[inline]
+fn tag(hash: u64) -> u8 {
+    (hash >> 56) as u8 | 1
+}
+
 /// The table.
 pub struct Lexicon {
     slots: Vec<Slot>,
+    /// A byte of the hash in each slot, 0 where it is empty. Most words of a text are in none, and these bytes stay in the first cache.
+    tags: Vec<u8>,
     mask: usize,
     used: usize,
 }
@@ -94,6 +102,7 @@ impl Lexicon {
     pub fn built_in() -> Self {
         let mut lexicon = Self {
             slots: vec![Slot::default(); 1 << 15],
+            tags: vec![0; 1 << 15],
             mask: (1 << 15) - 1,
             used: 0,
         };
@@ -162,6 +171,7 @@ impl Lexicon {
         if self.used * 2 >= self.slots.len() {
             let old = std::mem::replace(&mut self.slots, vec![Slot::default(); (self.mask + 1) * 2]);
             self.mask = self.slots.len() - 1;
+            self.tags = vec![0; self.slots.len()];
             self.used = 0;
             for slot in old.into_iter().filter(|slot| slot.hash != 0) {
                 self.insert(slot.hash, slot.entry);
@@ -175,6 +185,7 @@ impl Lexicon {
             self.used += 1;
         }
         self.slots[at].hash = hash;
+        self.tags[at] = tag(hash);
         self.slots[at].entry.flags |= entry.flags;
         self.slots[at].entry.cues |= entry.cues;
     }
@@ -182,16 +193,13 @@ impl Lexicon {
     /// What is known under this hash.
     #[inline]
     pub fn at(&self, hash: Hash) -> Entry {
-        let mut at = hash.0 as usize & self.mask;
+        let (mut at, wanted) = (hash.0 as usize & self.mask, tag(hash.0));
         loop {
-            let slot = &self.slots[at];
-            if slot.hash == hash.0 {
-                return slot.entry;
+            match self.tags[at] {
+                0 => return Entry::default(),
+                known if known == wanted && self.slots[at].hash == hash.0 => return self.slots[at].entry,
+                _ => at = (at + 1) & self.mask,
             }
-            if slot.hash == 0 {
-                return Entry::default();
-            }
-            at = (at + 1) & self.mask;
         }
     }
 

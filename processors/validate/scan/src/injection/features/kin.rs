@@ -15,13 +15,16 @@ const STEM: usize = 6;
 /// Words of a line that are looked for.
 const WORDS: usize = 12;
 
-/// Words of any subject.
-const COMMON: &str = "\
-    about above after again along among around based because before being below between could doing \
-    during every first following further great having itself large least little making other others \
-    people place please possible really right second several simple since small still their there \
-    therefore these thing things those three through today under until using without within words world \
-    would years";
+/// Words of any subject, in order.
+#[rustfmt::skip]
+const COMMON: [&str; 60] = [
+    "about", "above", "after", "again", "along", "among", "around", "based", "because", "before", "being",
+    "below", "between", "could", "doing", "during", "every", "first", "following", "further", "great",
+    "having", "itself", "large", "least", "little", "making", "other", "others", "people", "place", "please",
+    "possible", "really", "right", "second", "several", "simple", "since", "small", "still", "their", "there",
+    "therefore", "these", "thing", "things", "those", "three", "through", "today", "under", "until", "using",
+    "within", "without", "words", "world", "would", "years",
+];
 
 /// How the words of a line that have a subject stand to the text around it.
 pub(super) enum Kin {
@@ -44,7 +47,7 @@ pub(super) fn kin(text: &str, line: Range<usize>, lexicon: &Lexicon) -> Kin {
     let letters = text[line].split(|c: char| !c.is_alphabetic());
     for word in letters.filter(|word| word.len() >= LETTERS).take(2 * WORDS) {
         let word = word.to_ascii_lowercase();
-        if COMMON.split(' ').any(|common| common == word) || lexicon.classes(word_hash(&word)) != 0 {
+        if COMMON.binary_search(&word.as_str()).is_ok() || lexicon.classes(word_hash(&word)) != 0 {
             continue;
         }
         let stem = &word.as_bytes()[..word.floor_char_boundary(STEM.min(word.len()))];

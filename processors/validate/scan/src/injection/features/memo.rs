@@ -12,7 +12,7 @@ use crate::injection::lexicon::Lexicon;
 pub(super) const LONGEST: usize = 192;
 /// Longest token that is remembered.
 const KEPT: usize = 15;
-const SLOT_BITS: u32 = 13;
+const SLOT_BITS: u32 = 14;
 
 /// One of each byte of a word of eight.
 const EACH: u64 = 0x0101_0101_0101_0101;
@@ -190,8 +190,30 @@ impl<'t> Token<'t> {
     /// The classes of its symbols.
     #[inline]
     pub(super) fn symbols(&self) -> impl Iterator<Item = u8> + '_ {
-        self.bytes.iter().map(|byte| ASCII[usize::from(byte & 127)].symbol)
+        self.bytes.iter().map(|byte| symbol(*byte))
     }
+
+    /// The last two symbol classes after it, when `b` was the one before.
+    #[inline]
+    pub(super) fn last(&self, b: u8) -> (u8, u8) {
+        match self.bytes {
+            [.., before, last] => (symbol(*before), symbol(*last)),
+            [last] => (b, symbol(*last)),
+            [] => (b, b),
+        }
+    }
+
+    /// Its character n-grams, both borders included: one more with each of the first symbols, four with each after.
+    #[inline]
+    pub(super) fn grams(&self) -> u32 {
+        let length = self.len();
+        4 * length - 2 + u32::from(length == 1)
+    }
+}
+
+#[inline]
+fn symbol(byte: u8) -> u8 {
+    ASCII[usize::from(byte & 127)].symbol
 }
 
 #[inline]
@@ -202,54 +224,78 @@ fn fold(byte: u8) -> u64 {
 /// What is known of a token.
 #[derive(Clone, Copy, Default)]
 pub struct Known {
-    key: u128,
     /// Hash of its word, if it is one.
     pub(super) word: u64,
     /// Weight of its character n-grams, borders included.
     pub(super) weight: i32,
     /// Weight of its word.
     pub(super) single: i32,
-    /// Classes of its first two symbols …
-    first: [u8; 2],
-    /// … and of its last two.
-    last: [u8; 2],
     /// What the symbols from the third on cost.
     cost: u16,
     /// Classes of its word.
     pub(super) classes: u16,
-    /// Its character n-grams.
-    pub(super) grams: u16,
 }
 
 impl Known {
-    /// What its symbols cost after `a` and `b`.
+    /// What the symbols of its `token` cost after `a` and `b`.
     #[inline]
-    pub(super) fn price(&self, language: &Language, (a, b): (u8, u8), length: u32) -> u32 {
-        let [first, second] = self.first;
+    pub(super) fn price(&self, token: &Token<'_>, language: &Language, (a, b): (u8, u8)) -> u32 {
+        let first = symbol(token.bytes[0]);
         let mut price = u32::from(self.cost) + u32::from(language.cost(a, b, first));
-        if length > 1 {
-            price += u32::from(language.cost(b, first, second));
+        if let Some(second) = token.bytes.get(1) {
+            price += u32::from(language.cost(b, first, symbol(*second)));
         }
         price
     }
+}
 
-    /// The last two symbol classes after it, when `b` was the one before.
+/// A remembered token: half a line of the cache.
+#[derive(Clone, Copy, Default)]
+#[repr(align(32))]
+struct Slot {
+    key: u128,
+    word: u64,
+    weight: i16,
+    single: i16,
+    cost: u16,
+    classes: u16,
+}
+
+impl Slot {
+    fn new(key: u128, known: Known) -> Self {
+        Self {
+            key,
+            word: known.word,
+            // at most 62 n-grams of a byte each
+            weight: known.weight as i16,
+            // a byte
+            single: known.single as i16,
+            cost: known.cost,
+            classes: known.classes,
+        }
+    }
+
     #[inline]
-    pub(super) fn last(&self, b: u8, length: u32) -> (u8, u8) {
-        let [before, last] = self.last;
-        (if length > 1 { before } else { b }, last)
+    fn known(&self) -> Known {
+        Known {
+            word: self.word,
+            weight: self.weight.into(),
+            single: self.single.into(),
+            cost: self.cost,
+            classes: self.classes,
+        }
     }
 }
 
-/// Remembered tokens of one model, about 400 KiB.
+/// Remembered tokens of one model, 512 KiB.
 pub struct Memo {
-    slots: Box<[Known]>,
+    slots: Box<[Slot]>,
 }
 
 impl Default for Memo {
     fn default() -> Self {
         Self {
-            slots: vec![Known::default(); 1 << SLOT_BITS].into_boxed_slice(),
+            slots: vec![Slot::default(); 1 << SLOT_BITS].into_boxed_slice(),
         }
     }
 }
@@ -270,37 +316,28 @@ impl Memo {
         // Panic safety: there are `1 << SLOT_BITS` slots.
         let slot = &mut self.slots[(mixed >> (64 - SLOT_BITS)) as usize];
         if slot.key != token.key {
-            *slot = learn(token, language, lexicon, weigh);
+            *slot = Slot::new(token.key, learn(token, language, lexicon, weigh));
         }
-        *slot
+        slot.known()
     }
 }
 
 #[inline(never)]
 fn learn(token: &Token<'_>, language: &Language, lexicon: &Lexicon, weigh: impl Fn(u32) -> i32) -> Known {
-    let mut known = Known {
-        key: token.key,
-        ..Known::default()
-    };
+    let mut known = Known::default();
     let mut rolling = Rolling::default();
     rolling.begin();
-    let (mut weight, mut grams, mut cost) = (0, 0, 0);
     let (mut a, mut b) = (0, 0);
     for (at, byte) in token.bytes.iter().enumerate() {
         let ascii = ASCII[usize::from(byte & 127)];
-        grams += rolling.push(u64::from(ascii.folded), false, |row| weight += weigh(row));
-        match at {
-            0 | 1 => known.first[at] = ascii.symbol,
+        rolling.push(u64::from(ascii.folded), false, |row| known.weight += weigh(row));
+        if at >= 2 {
             // at most 190 costs of a byte each
-            _ => cost += u16::from(language.cost(a, b, ascii.symbol)),
+            known.cost += u16::from(language.cost(a, b, ascii.symbol));
         }
         (a, b) = (b, ascii.symbol);
     }
-    grams += rolling.push(u64::from(b' '), false, |row| weight += weigh(row));
-    (known.weight, known.cost) = (weight, cost);
-    // at most 4 for each of 193 symbols
-    known.grams = grams as u16;
-    known.last = [a, b];
+    rolling.push(u64::from(b' '), false, |row| known.weight += weigh(row));
     // Another spelling may be a word where this one, with capitals inside, is none.
     let letters = match token.bytes {
         [letters @ .., b',' | b'.'] => letters,

@@ -244,15 +244,15 @@ impl Reader {
                 let length = token.len();
                 recent = token.recent(recent);
                 tally.chars += length;
-                tally.grams += u32::from(known.grams);
+                tally.grams += token.grams();
                 sink.add(known.weight);
                 if stretch + length < STRETCH {
-                    let price = known.price(language, (a, b), length);
+                    let price = known.price(&token, language, (a, b));
                     tally.cost += price;
                     tally.costed += length;
                     stretch_cost += price;
                     stretch += length;
-                    (a, b) = known.last(b, length);
+                    (a, b) = token.last(b);
                 } else {
                     for s in token.symbols() {
                         charge!(u32::from(language.cost(a, b, s)));

@@ -13,15 +13,34 @@ const ESCAPES: u32 = 4;
 /// Times Base64 in Base64 is opened at once.
 const NESTED: usize = 3;
 
+/// What a byte that is no Base64 digit has in [`VALUES`] …
+const NONE: u8 = 64;
+/// … and one that may begin an escape.
+const ESCAPE: u8 = 65;
+
+/// What each byte is worth as a Base64 digit of either alphabet.
+static VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        values[at] = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'\\' | b'%' | b'&' => ESCAPE,
+            _ => NONE,
+        };
+        at += 1;
+    }
+    values
+};
+
+#[inline]
 fn value(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
+    Some(VALUES[usize::from(byte)]).filter(|value| *value < NONE)
 }
 
 fn base64(run: &[u8]) -> Option<Vec<u8>> {
@@ -121,7 +140,7 @@ pub(super) fn decode(input: &Mapped, language: &Language, evidence: &mut Evidenc
     let mut at = 0;
     while at < bytes.len() {
         let byte = bytes[at];
-        if matches!(byte, b'\\' | b'%' | b'&') {
+        if VALUES[usize::from(byte)] == ESCAPE {
             at = escapes(input, at, &mut builder, evidence);
             continue;
         }
@@ -134,8 +153,7 @@ pub(super) fn decode(input: &Mapped, language: &Language, evidence: &mut Evidenc
             at += 1;
         }
         // Digits in groups are one run.
-        let short = at - start <= 8 && hexadecimal(&bytes[start..at]);
-        if short && matches!(at - start, 2 | 8) {
+        if matches!(at - start, 2 | 8) && hexadecimal(&bytes[start..at]) {
             let each = at - start;
             let binary = each == 8;
             let same = |from: usize| {

@@ -94,6 +94,8 @@ fn letter_for(c: char) -> Option<char> {
 const BLOCK: usize = 1024;
 /// Words with digits for letters that make a block suspicious.
 const LEAST: usize = 3;
+/// One of so many words has to be one, too.
+const SHARE: usize = 5;
 /// Bits a character by which the block must read better afterwards.
 const GAIN: f32 = 0.25;
 
@@ -110,11 +112,14 @@ fn tokens(text: &str, offset: usize) -> Vec<Token> {
     for piece in text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '@' | '$' | '!'))) {
         let core = piece.trim_end_matches('!');
         if !core.is_empty() {
-            let letters = core.chars().filter(|c| c.is_alphabetic()).count();
-            let subs = core.chars().filter(|c| letter_for(*c).is_some()).count();
-            let length = core.chars().count();
+            let (mut letters, mut subs, mut length, mut trailing) = (0, 0, 0, 0);
+            for c in core.chars() {
+                letters += usize::from(c.is_alphabetic());
+                subs += usize::from(letter_for(c).is_some());
+                length += 1;
+                trailing = if c.is_ascii_digit() { trailing + 1 } else { 0 };
+            }
             let fits = letters + subs == length;
-            let trailing = core.chars().rev().take_while(char::is_ascii_digit).count();
             tokens.push(Token {
                 start: offset + at,
                 end: offset + at + core.len(),
@@ -128,6 +133,20 @@ fn tokens(text: &str, offset: usize) -> Vec<Token> {
     tokens
 }
 
+/// Whether so many words of a block may have digits for letters: each has a digit before a letter, or a sign for one.
+fn may(block: &[u8]) -> bool {
+    let pairs = || block.iter().zip(block.iter().skip(1));
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() | !byte.is_ascii();
+    let signs = block.iter().map(|byte| u16::from(matches!(byte, b'@' | b'$' | b'!')));
+    let mixed = pairs().map(|(one, next)| u16::from(one.is_ascii_digit() & letter(next)));
+    // where words begin, but that a sign may join two
+    let begun = pairs()
+        .map(|(one, next)| u16::from(one.is_ascii() & !one.is_ascii_alphanumeric() & next.is_ascii_alphanumeric()));
+    let (signs, mixed, words) = (signs.sum::<u16>(), mixed.sum::<u16>(), begun.sum::<u16>());
+    let leet = usize::from(signs + mixed);
+    leet >= LEAST && leet * SHARE >= usize::from(words.saturating_sub(signs))
+}
+
 /// Reads digits as letters in blocks where several words need it and the block reads better for it.
 pub(super) fn unleet(input: &Mapped, language: &Language, evidence: &mut Evidence) -> Option<Mapped> {
     let text = input.text.as_str();
@@ -139,9 +158,13 @@ pub(super) fn unleet(input: &Mapped, language: &Language, evidence: &mut Evidenc
             end += 1;
         }
         let block = &text[start..end];
-        let tokens = tokens(block, start);
+        let tokens = if may(block.as_bytes()) {
+            tokens(block, start)
+        } else {
+            Vec::new()
+        };
         let leet = tokens.iter().filter(|token| token.leet).count();
-        if leet >= LEAST && leet * 5 >= tokens.len() {
+        if leet >= LEAST && leet * SHARE >= tokens.len() {
             let read = |token: &Token| -> String {
                 text[token.start..token.end]
                     .chars()
