@@ -69,3 +69,13 @@ pub(super) fn kin(text: &str, line: Range<usize>, lexicon: &Lexicon) -> Kin {
         _ => Kin::Partly,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_words_are_in_order() {
+        assert!(COMMON.is_sorted());
+    }
+}

@@ -266,9 +266,9 @@ impl Slot {
         Self {
             key,
             word: known.word,
-            // at most 62 n-grams of a byte each
+            // at most 58 n-grams of a byte each
             weight: known.weight as i16,
-            // a byte
+            // one of them
             single: known.single as i16,
             cost: known.cost,
             classes: known.classes,

@@ -197,3 +197,19 @@ pub(super) fn unleet(input: &Mapped, language: &Language, evidence: &mut Evidenc
     }
     builder.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_block_with_such_words_is_passed_over(text in "([a-e0-9@$!\u{e9}\u{2014}.-]{0,6} ?){0,30}") {
+            let tokens = tokens(&text, 0);
+            let leet = tokens.iter().filter(|token| token.leet).count();
+            prop_assert!(leet < LEAST || leet * SHARE < tokens.len() || may(text.as_bytes()));
+        }
+    }
+}
