@@ -9,6 +9,7 @@
 //! What it cannot do: tell a harmless sentence in the wrong place ("What is the capital of Peru?" in an e-mail) from
 //! the same sentence where it belongs. Rules and score are evidence, no proof.
 
+mod draft;
 mod error;
 pub mod evaluate;
 mod explain;
