@@ -112,15 +112,16 @@ pub(crate) fn run(request: &Request) -> Outcome<ExitCode> {
     let mut clean = true;
     for (name, ran) in results {
         // One that ended in another way than over an input is as bad, and hides nothing of the others.
-        let (ran, broken) = match ran {
-            Ok(ran) if ran.broken.is_empty() => (ran, "nothing".to_owned()),
-            Ok(ran) => {
-                let broken = ran.broken.join(", ");
-                (ran, broken)
-            }
-            Err(reason) => (Ran::default(), reason),
+        let ran = ran.unwrap_or_else(|reason| Ran {
+            broken: vec![reason],
+            ..Ran::default()
+        });
+        clean &= ran.broken.is_empty();
+        let broken = if ran.broken.is_empty() {
+            "nothing".to_owned()
+        } else {
+            ran.broken.join(", ")
         };
-        clean &= broken == "nothing";
         println!("| {name} | {} | {} | {broken} |", ran.executions, ran.coverage);
     }
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
