@@ -60,6 +60,8 @@ pub struct Task<'a> {
     pub kind: Option<Kind>,
     /// Bytes it has, of which the child may be handed only the first ones.
     pub size: u64,
+    /// Bytes of a document that are looked at, as the policy says.
+    pub bytes: u64,
     /// Findings listed.
     pub most: usize,
     /// What keys the hashes of values.
@@ -123,6 +125,7 @@ impl Children {
             name: task.name.to_owned(),
             kind: task.kind,
             size: task.size,
+            bytes: task.bytes,
             limits: self.limits.clone(),
             most: task.most,
             hash_key: task.hash_key.map(hex::encode),

@@ -118,6 +118,7 @@ impl Files {
                 name,
                 kind,
                 size: size.max(inspected.seen),
+                bytes: rules.policy.max_bytes,
                 most: rules.policy.max_findings,
                 hash_key: self.hash_key.as_deref(),
                 schemas: &schemas,

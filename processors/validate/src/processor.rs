@@ -323,7 +323,11 @@ impl Work<'_> {
     async fn inside(&self, kind: Option<Kind>, size: u64) -> Result<Outcome, ProcessError> {
         let (job, rules) = (self.job, self.rules);
         // What is not opened is only looked at by rules that have a limit of their own.
-        let most = if kind.is_some() { u64::MAX } else { yara::MOST };
+        let most = if kind.is_some() {
+            u64::MAX
+        } else {
+            yara::MOST.min(rules.policy.max_bytes)
+        };
         let failed = |error: std::io::Error| ProcessError::Dependency {
             what: "the place for documents on their way to the child process",
             source: Box::new(error),
@@ -348,6 +352,7 @@ impl Work<'_> {
             name: job.object.key.as_str(),
             kind,
             size,
+            bytes: rules.policy.max_bytes,
             most: rules.policy.max_findings,
             hash_key: Some(self.hash_key),
             schemas: &self.schemas,

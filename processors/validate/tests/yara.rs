@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use cofferdam_processor::Conclusion;
 use cofferdam_schemas::{Finding, Verdict};
-use cofferdam_validate::{Config, Files, child_main};
+use cofferdam_validate::{Config, Engines, Files, child_main};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const RULES: &str = r#"
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         };
     }
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 8] = [
         ("rules_find_in_a_child_process", rules_find_in_a_child_process),
         ("built_in_rules_are_in_force", built_in_rules_are_in_force),
         ("members_are_looked_at_like_files", members_are_looked_at_like_files),
@@ -65,6 +65,14 @@ fn main() -> ExitCode {
             what_is_long_is_looked_at_in_blocks,
         ),
         ("rules_can_be_silenced_and_left_out", rules_can_be_silenced_and_left_out),
+        (
+            "no_more_is_looked_at_than_the_policy_says",
+            no_more_is_looked_at_than_the_policy_says,
+        ),
+        (
+            "names_bear_on_verdicts_where_rules_read_them",
+            names_bear_on_verdicts_where_rules_read_them,
+        ),
         (
             "bad_rules_are_refused_with_their_line",
             bad_rules_are_refused_with_their_line,
@@ -265,6 +273,27 @@ fn rules_can_be_silenced_and_left_out() -> Result<(), Failed> {
     Ok(())
 }
 
+fn no_more_is_looked_at_than_the_policy_says() -> Result<(), Failed> {
+    let mut place = Place::new(RULES);
+    place.config.max_bytes = 100;
+    let conclusion = place.scan("long.txt", &[&[b'.'; 200], MARK].concat());
+    assert_eq!(found(&conclusion), []);
+    assert_eq!(conclusion.verdict, Some(Verdict::Incomplete));
+    assert_eq!(conclusion.details["limit_yara_bytes"], 100);
+    assert!(names(&conclusion, "not_checked").contains(&"yara: the last 117 bytes".to_owned()));
+    Ok(())
+}
+
+/// What is remembered of bytes is remembered for the name too, or a verdict would be another document's.
+fn names_bear_on_verdicts_where_rules_read_them() -> Result<(), Failed> {
+    for (rules, differs) in [(RULES, true), ("rule nothing { condition: false }", false)] {
+        let place = Place::new(rules);
+        let engines = Engines::load(&place.config.packs)?;
+        assert_eq!(engines.profile("a.bin") != engines.profile("b.bin"), differs);
+    }
+    Ok(())
+}
+
 fn bad_rules_are_refused_with_their_line() -> Result<(), Failed> {
     let cases = [
         ("rule a { condition: tru }", &["ours.yar:1", "tru"][..]),
@@ -288,6 +317,10 @@ fn bad_rules_are_refused_with_their_line() -> Result<(), Failed> {
         (
             "rule a { meta: match_hex = \"0\" condition: true }",
             &["line 1", "pairs of hexadecimal digits"],
+        ),
+        (
+            "private rule a { meta: match_hex = \"00\" condition: uint8(0) == 1 }\nrule b { condition: a }",
+            &["rule a in ", "line 1", "does not match its own example"],
         ),
     ];
     for (rules, words) in cases {

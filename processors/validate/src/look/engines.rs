@@ -313,9 +313,12 @@ impl Engines {
 
     /// All of a document's name that bears on what is found in it.
     pub fn profile(&self, path: &str) -> Vec<u8> {
-        self.secrets
-            .as_ref()
-            .map_or_else(Vec::new, |secrets| secrets.profile(path))
+        let secrets = self.secrets.as_ref();
+        let mut profile = secrets.map_or_else(Vec::new, |secrets| secrets.profile(path));
+        if self.yara().is_some_and(Yara::reads_names) {
+            profile.extend(path.as_bytes());
+        }
+        profile
     }
 
     /// Packs and models with what identifies their content: the same versions find the same.

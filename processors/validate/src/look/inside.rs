@@ -42,6 +42,8 @@ pub struct Request {
     pub kind: Option<Kind>,
     /// Bytes it has. The child may be handed only the first ones.
     pub size: u64,
+    /// Bytes of it that rules look at.
+    pub bytes: u64,
     /// How far to go.
     pub limits: Limits,
     /// Findings listed.
@@ -78,7 +80,8 @@ pub fn answer(
         labels: None,
         contract: request.table.and_then(Checking::new),
     };
-    visitor.yara(&request.name, request.size, &document)?;
+    let most = request.bytes.min(yara::MOST);
+    visitor.yara(&request.name, (request.size, most), &document)?;
     if request.kind.is_some() {
         let source = Source::file(document)?;
         inside::look(source, &request.name, request.kind, &request.limits, &mut visitor);
@@ -222,50 +225,53 @@ impl Inside<'_> {
     }
 
     fn found_in(&mut self, scanner: SignatureScanner, place: &Place) {
-        for mut finding in Box::new(scanner).finish(End::Whole).findings {
-            finding.inside = place.inside();
+        let findings = Box::new(scanner).finish(End::Whole).findings;
+        self.add(findings, place.inside().as_ref());
+    }
+
+    /// Adds findings of what has this path inside the document, but for those that are silenced.
+    fn add(&mut self, findings: Vec<Finding>, inside: Option<&String>) {
+        for mut finding in findings {
+            finding.inside = inside.cloned();
             if self.engines.reports(&finding.rule) {
                 self.gather.add(finding);
             }
         }
     }
 
-    /// Passes the document itself to the YARA rules.
-    fn yara(&mut self, name: &str, size: u64, document: &File) -> std::io::Result<()> {
+    /// Passes the first bytes of the document itself, at most so many of its size, to the YARA rules.
+    fn yara(&mut self, name: &str, (size, most): (u64, u64), document: &File) -> std::io::Result<()> {
         let engines = self.engines.clone();
         let Some(yara) = engines.yara() else { return Ok(()) };
         let mut scan = YaraScan::new(yara, name);
         let mut buffer = vec![0; 256 * 1024];
         let mut at = 0;
-        loop {
-            let count = document.read_at(&mut buffer, at)?;
-            at += count as u64;
-            if count == 0 || !scan.feed(&buffer[..count]) {
+        while at < most {
+            let room = usize::try_from(most - at).unwrap_or(usize::MAX).min(buffer.len());
+            let count = document.read_at(&mut buffer[..room], at)?;
+            if count == 0 {
                 break;
             }
+            at += count as u64;
+            scan.feed(&buffer[..count]);
         }
         let mut found = scan.finish();
-        found.beyond = size.saturating_sub(yara::MOST);
-        self.take(found, None);
+        found.beyond = size.saturating_sub(at);
+        self.take(found, None, most);
         self.tell();
         Ok(())
     }
 
-    /// Takes what YARA rules say.
-    fn take(&mut self, found: Found, inside: Option<String>) {
+    /// Takes what YARA rules say of at most so many bytes.
+    fn take(&mut self, found: Found, inside: Option<String>, most: u64) {
         self.gather.checked("yara");
-        for mut finding in found.findings {
-            finding.inside.clone_from(&inside);
-            if self.engines.reports(&finding.rule) {
-                self.gather.add(finding);
-            }
-        }
+        self.add(found.findings, inside.as_ref());
         let place = inside.map_or_else(String::new, |inside| format!("{inside}: "));
         for what in found.not_checked {
             self.gather.not_checked(format!("{place}{what}"));
         }
         if found.beyond > 0 {
-            self.gather.limit("yara_bytes", yara::MOST);
+            self.gather.limit("yara_bytes", most);
             self.gather
                 .not_checked(format!("{place}yara: the last {} bytes", found.beyond));
         }
@@ -348,7 +354,7 @@ impl Visitor for Inside<'_> {
         }
         self.found_in(signatures, &member.place);
         if let Some(rules) = rules {
-            self.take(rules.finish(), member.place.inside());
+            self.take(rules.finish(), member.place.inside(), yara::MOST);
         }
         self.tell();
     }

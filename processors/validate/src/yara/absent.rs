@@ -44,6 +44,11 @@ impl Yara {
         match *self {}
     }
 
+    /// Whether a document's name may bear on what is found in it.
+    pub fn reads_names(&self) -> bool {
+        match *self {}
+    }
+
     /// Each rule that is reported.
     pub fn rules(&self) -> Vec<RuleInfo> {
         match *self {}
@@ -59,8 +64,8 @@ impl<'y> YaraScan<'y> {
         Self(yara)
     }
 
-    /// The next bytes. False when no more are looked at.
-    pub fn feed(&mut self, _: &[u8]) -> bool {
+    /// The next bytes.
+    pub fn feed(&mut self, _: &[u8]) {
         match *self.0 {}
     }
 

@@ -15,6 +15,8 @@ use crate::look::RuleInfo;
 const ENGINE: &str = "1.22.1";
 /// Variables from outside that many public rules expect, all of them texts.
 const GLOBALS: [&str; 5] = ["filename", "filepath", "extension", "filetype", "owner"];
+/// Those of them that tell the document's name.
+const NAMES: [&str; 3] = ["filename", "filepath", "extension"];
 /// What a rule without a word on it finds.
 const CATEGORY: &str = "malware";
 /// How sure a rule is that does not say so.
@@ -26,6 +28,7 @@ pub struct Yara {
     compiled: Arc<[u8]>,
     version: String,
     warnings: Vec<String>,
+    names: bool,
 }
 
 impl Yara {
@@ -61,6 +64,10 @@ impl Yara {
             compiled: compiled.into(),
             version: format!("yara-x@{ENGINE} rules@{}", &hex::encode(digest.finalize())[..12]),
             warnings,
+            // A name that is in no text is in no condition.
+            names: sources
+                .iter()
+                .any(|source| NAMES.iter().any(|name| source.text.contains(name))),
             rules,
         }))
     }
@@ -79,6 +86,7 @@ impl Yara {
             compiled: Arc::default(),
             version: String::new(),
             warnings: Vec::new(),
+            names: false,
         }))
     }
 
@@ -95,6 +103,11 @@ impl Yara {
     /// What is dubious about them, such as patterns that are slow.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Whether a document's name may bear on what is found in it.
+    pub fn reads_names(&self) -> bool {
+        self.names
     }
 
     /// Each rule that is reported.
@@ -205,8 +218,7 @@ fn check(rules: &Rules, rule: &Rule<'_, '_>, sources: &[Source]) -> Result<(), Y
             .map_err(|error| refused(format!("cannot be tried: {error}")))?;
         let same =
             |found: Rule<'_, '_>| found.identifier() == rule.identifier() && found.namespace() == rule.namespace();
-        // A rule that is private is among neither.
-        if !rule.is_private() && result.matching_rules().any(same) != wanted {
+        if result.matching_rules().include_private(true).any(same) != wanted {
             let does = if wanted { "does not match" } else { "matches" };
             return Err(refused(format!(
                 "{does} its own example ({name}, entry {} of its meta section)",

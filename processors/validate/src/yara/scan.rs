@@ -40,8 +40,8 @@ impl<'y> YaraScan<'y> {
         }
     }
 
-    /// The next bytes. False when no more are looked at.
-    pub fn feed(&mut self, chunk: &[u8]) -> bool {
+    /// The next bytes.
+    pub fn feed(&mut self, chunk: &[u8]) {
         let room = MOST - (self.from + self.buffer.len()) as u64;
         let (now, beyond) = chunk.split_at(chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
         self.beyond += beyond.len() as u64;
@@ -50,7 +50,6 @@ impl<'y> YaraScan<'y> {
         if self.buffer.len() > most {
             self.block();
         }
-        self.beyond == 0
     }
 
     /// Passes what waits to the rules, and keeps what the next block begins with.
