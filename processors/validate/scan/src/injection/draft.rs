@@ -7,6 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::InjectionError;
+use super::needs::Needs;
 use super::patterns::compile;
 use super::rules::{Category, Rule};
 use crate::phi::pack::{PackSource, line_of};
@@ -182,7 +183,9 @@ impl Draft {
                 negative: raw.negative,
                 place,
             });
+            let needs = regex.as_ref().and_then(|regex| Needs::of(regex.as_str()));
             self.rules.push(Rule {
+                needs,
                 category: if further { Category::Own } else { raw.category },
                 regex,
                 reach: raw.reach,

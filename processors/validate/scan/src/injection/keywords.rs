@@ -8,12 +8,15 @@ use std::ops::Range;
 /// Bits of a table, as words of 64.
 const WORDS: usize = 1 << 10;
 
+/// Bits that are set before bytes are compared: letters lose their case, and signs that become one another are told apart later.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
 /// How often letters are: the most frequent ones last.
 const FREQUENT: &[u8] = b"zqxjkvbpygfwmucldrhsnioate ";
 
 /// A keyword by the bytes that are looked for.
 struct Anchored {
-    /// The bytes, folded, the last one lowest; two for short keywords.
+    /// The bytes, folded by [`FOLD`], the first one lowest; of short keywords two, the other half being zero.
     anchor: u32,
     /// Bytes from the start of the keyword to the end of these.
     offset: usize,
@@ -80,8 +83,10 @@ fn rarity(byte: u8) -> usize {
     FREQUENT.iter().position(|other| *other == byte).unwrap_or(0)
 }
 
+/// At most four bytes as an anchor.
 fn packed(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |all, byte| (all << 8) | u32::from(*byte))
+    let bytes = bytes.iter().rev();
+    bytes.fold(0, |all, byte| (all << 8) | u32::from(*byte | FOLD as u8))
 }
 
 #[inline]
@@ -117,21 +122,50 @@ impl Keywords {
         }
     }
 
+    /// Which of the tables may have a keyword whose anchor ends where `last` are the last four bytes, folded.
+    #[inline]
+    fn hits(&self, last: u32) -> u32 {
+        u32::from(self.long.may(slot(last))) | u32::from(self.short.may((last >> 16) as usize)) << 1
+    }
+
+    #[inline]
+    fn verify(&self, hits: u32, last: u32, text: &[u8], end: usize, each: &mut impl FnMut(usize, Range<usize>)) {
+        if hits & 1 != 0 {
+            self.long.verify(slot(last), last, text, end, each);
+        }
+        if hits & 2 != 0 {
+            let last = last >> 16;
+            self.short.verify(last as usize, last, text, end, each);
+        }
+    }
+
     /// Calls `each` with the index and the bytes of every occurrence, in order of the bytes that were looked for.
     #[inline]
     pub(super) fn find(&self, text: &str, mut each: impl FnMut(usize, Range<usize>)) {
         let bytes = text.as_bytes();
-        let mut last = 0u32;
-        for (at, byte) in bytes.iter().enumerate() {
-            last = (last << 8) | u32::from(byte.to_ascii_lowercase());
-            let (long, short) = (slot(last), (last & 0xffff) as usize);
-            if self.long.may(long) {
-                self.long.verify(long, last, bytes, at + 1, &mut each);
+        let first = bytes.len().min(3);
+        (0..first).for_each(|at| self.single(bytes, at, &mut each));
+        let mut at = first;
+        // Few places have a keyword: four of them are looked at before the first branch.
+        while let Some(eight) = bytes[at - first..].first_chunk() {
+            let eight = u64::from_le_bytes(*eight) | FOLD;
+            let last = |place: usize| (eight >> (8 * place)) as u32;
+            let all = (0..4).fold(0, |all, place| all | self.hits(last(place)) << (2 * place));
+            if all != 0 {
+                for place in 0..4 {
+                    self.verify(all >> (2 * place), last(place), bytes, at + 1 + place, &mut each);
+                }
             }
-            if self.short.may(short) {
-                self.short.verify(short, last & 0xffff, bytes, at + 1, &mut each);
-            }
+            at += 4;
         }
+        (at..bytes.len()).for_each(|at| self.single(bytes, at, &mut each));
+    }
+
+    /// The keywords whose anchor ends with the byte at `at`.
+    #[inline(never)]
+    fn single(&self, text: &[u8], at: usize, each: &mut impl FnMut(usize, Range<usize>)) {
+        let last = packed(&text[at.saturating_sub(3)..=at]) << (8 * 3_usize.saturating_sub(at));
+        self.verify(self.hits(last), last, text, at + 1, each);
     }
 }
 

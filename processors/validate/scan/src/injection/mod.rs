@@ -10,6 +10,7 @@
 //! the same sentence where it belongs. Rules and score are evidence, no proof.
 
 mod draft;
+mod eight;
 mod error;
 pub mod evaluate;
 mod explain;
@@ -18,6 +19,7 @@ mod keywords;
 pub mod language;
 mod lexicon;
 pub mod model;
+mod needs;
 pub mod normalise;
 mod patterns;
 pub mod poison;

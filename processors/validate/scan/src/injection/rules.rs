@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::draft::{Draft, Examples};
 use super::error::InjectionError;
 use super::keywords::Keywords;
+use super::needs::Needs;
 use crate::hit::Hit;
 use crate::phi::pack::PackSource;
 
@@ -70,6 +71,8 @@ pub(super) struct Rule {
     pub id: String,
     pub category: Category,
     pub regex: Option<Regex>,
+    /// What the regex needs to match, if that is known.
+    pub needs: Option<Needs>,
     pub reach: usize,
     pub severity: Severity,
     pub confidence: f32,
@@ -207,6 +210,7 @@ impl Rules {
         // the bytes around its keywords that a rule has still to look at
         let mut pending: Vec<Option<Range<usize>>> = Vec::new();
         let mut counts: Vec<u32> = Vec::new();
+        let mut lower = String::new();
         self.keywords.find(text, |keyword, span| {
             let Some(owner) = self.owners[keyword] else {
                 if findings.turned.last().is_none_or(|last| last + NEAR <= span.start) {
@@ -232,14 +236,14 @@ impl Rules {
                 }
                 slot => {
                     if let Some(range) = slot.replace(around) {
-                        self.look(owner, text, range, &mut counts, &mut findings);
+                        self.look(owner, text, range, &mut lower, &mut counts, &mut findings);
                     }
                 }
             }
         });
         for (owner, range) in pending.into_iter().enumerate() {
             if let Some(range) = range {
-                self.look(owner, text, range, &mut counts, &mut findings);
+                self.look(owner, text, range, &mut lower, &mut counts, &mut findings);
             }
         }
         findings.found.sort_by_key(|found| (found.span.start, found.rule));
@@ -248,8 +252,22 @@ impl Rules {
         findings
     }
 
-    fn look(&self, owner: usize, text: &str, range: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
-        if let Some(regex) = &self.rules[owner].regex {
+    fn look(
+        &self,
+        owner: usize,
+        text: &str,
+        range: Range<usize>,
+        lower: &mut String,
+        counts: &mut [u32],
+        findings: &mut Findings,
+    ) {
+        let rule = &self.rules[owner];
+        if let Some(needs) = &rule.needs
+            && !needs.may(&text[range.clone()], lower)
+        {
+            return;
+        }
+        if let Some(regex) = &rule.regex {
             for found in regex.find_iter(&text[range.clone()]) {
                 self.note(
                     owner,

@@ -10,6 +10,8 @@ use super::rules::Category;
 
 /// Chunks in a wide window.
 pub const WIDE: usize = 4;
+/// n-grams that are weighed together.
+const ROWS: usize = 64;
 
 /// Forms windows as chunks come, in constant memory.
 pub struct Windows<'a, Row, Out> {
@@ -18,6 +20,10 @@ pub struct Windows<'a, Row, Out> {
     normal: Option<&'a Normal>,
     memo: Option<&'a mut Memo>,
     weight: i32,
+    /// n-grams that are still to be weighed, and how many: their weights lie anywhere in a large table, and the places of all are known before
+    /// the first one is read.
+    rows: [u32; ROWS],
+    waiting: usize,
     /// The last chunks, empty ones before the first, and their sum.
     recent: [(Counts, usize); WIDE],
     sum: Counts,
@@ -36,11 +42,20 @@ impl<'a, Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Windows<'a, Row
             normal,
             memo,
             weight: 0,
+            rows: [0; ROWS],
+            waiting: 0,
             recent: [(Counts::default(), 0); WIDE],
             sum: Counts::default(),
             chunks: 0,
             start: 0,
         }
+    }
+
+    /// Weighs what waits.
+    fn weigh(&mut self) {
+        let rows = &self.rows[..self.waiting];
+        self.weight += rows.iter().map(|row| (self.row)(*row)).sum::<i32>();
+        self.waiting = 0;
     }
 
     /// The last chunks as one window, that begins where the first of them does.
@@ -74,7 +89,12 @@ pub fn mark_steps(counts: &mut Counts, normal: &Normal, chunk: Range<usize>) {
 impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_, Row, Out> {
     #[inline]
     fn gram(&mut self, row: u32, _end: usize) {
-        self.weight += (self.row)(row);
+        if self.waiting == ROWS {
+            self.weigh();
+        }
+        // Panic safety: less than ROWS are waiting.
+        self.rows[self.waiting] = row;
+        self.waiting += 1;
     }
 
     const KNOWS: bool = true;
@@ -91,6 +111,7 @@ impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_
     }
 
     fn chunk(&mut self, counts: &Counts, end: usize) {
+        self.weigh();
         let mut counts = *counts;
         counts.weight = self.weight as f32;
         self.weight = 0;

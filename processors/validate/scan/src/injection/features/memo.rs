@@ -4,7 +4,8 @@
 //! place of another takes it.
 
 use super::grams::{Rolling, WORD_SEED, finish, row, step};
-use super::letters::{ASCII, Class};
+use super::letters::ASCII;
+use crate::injection::eight::{EACH, HIGH, eight, within};
 use crate::injection::language::Language;
 use crate::injection::lexicon::Lexicon;
 
@@ -14,43 +15,28 @@ pub(super) const LONGEST: usize = 192;
 const KEPT: usize = 15;
 const SLOT_BITS: u32 = 14;
 
-/// One of each byte of a word of eight.
-const EACH: u64 = 0x0101_0101_0101_0101;
-/// The highest bit of each.
-const HIGH: u64 = EACH << 7;
-
-/// The highest bit of each byte that is `from` to `to`, all being ASCII.
-#[inline]
-fn within(eight: u64, from: u8, to: u8) -> u64 {
-    let least = eight + EACH * u64::from(0x80 - from);
-    let beyond = eight + EACH * u64::from(0x7f - to);
-    (least ^ beyond) & HIGH
-}
-
 /// The highest bit of the first byte that is no ASCII sign, and of some after it.
 #[inline]
 fn ends(eight: u64) -> u64 {
     (eight.wrapping_sub(EACH * 0x21) & !eight | eight) & HIGH
 }
 
-/// Eight bytes, the first one lowest; zeros behind the end of the text.
+/// Eight signs folded as [`ASCII`] folds them, and which are digits, letters and capitals.
 #[inline]
-fn eight(rest: &[u8], at: usize) -> u64 {
-    match rest.get(at..).and_then(<[u8]>::first_chunk) {
-        Some(bytes) => u64::from_le_bytes(*bytes),
-        None => (0..8).rev().fold(0, |all, back| {
-            (all << 8) | u64::from(rest.get(at + back).copied().unwrap_or(0))
-        }),
-    }
-}
-
-/// Eight signs: folded as [`ASCII`] folds them, and which are letters and capitals.
-#[inline]
-fn folded(signs: u64) -> (u64, u64, u64) {
+fn folded(signs: u64) -> (u64, [u64; 3]) {
     let upper = within(signs, b'A', b'Z');
     let letters = upper | within(signs, b'a', b'z');
     let digits = within(signs, b'0', b'9');
-    ((signs | (upper >> 2)) & !((digits >> 7) * 0x0f), letters, upper)
+    (
+        (signs | (upper >> 2)) & !((digits >> 7) * 0x0f),
+        [digits, letters, upper],
+    )
+}
+
+/// The highest bits of eight bytes, that of the first byte lowest.
+#[inline]
+fn bits(high: u64) -> u32 {
+    ((high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
 /// A token of ASCII signs as it stands in a text, with white space after it.
@@ -60,17 +46,40 @@ pub struct Token<'t> {
     key: u128,
     /// The white space after it.
     pub(super) next: u8,
-    /// Its letters, when it is a word, perhaps with a comma or full stop, whose capitals are none, the first or all.
+    /// Its word, when it has one and signs at most around it, and the capitals are none, the first or all.
     pub(super) word: Option<Letters>,
 }
 
-/// Letters of a word.
+/// Letters and digits of a word.
 #[derive(Clone, Copy)]
 pub(super) struct Letters {
+    /// Signs before it.
+    pub(super) lead: u32,
     pub(super) all: u32,
     pub(super) upper: u32,
-    /// The comma or full stop after them.
-    pub(super) mark: Option<u8>,
+    pub(super) digits: u32,
+}
+
+impl Letters {
+    /// Of a token of up to 16 signs: which of them are digits, letters and capitals, a bit each.
+    #[inline]
+    fn of(digits: u32, letters: u32, upper: u32) -> Option<Self> {
+        let signs = digits | letters;
+        let lead = signs.trailing_zeros() & 31;
+        let all = (!(signs >> lead)).trailing_zeros();
+        let one = signs != 0 && signs >> lead >> all == 0;
+        let capitals = match upper {
+            0 => Some(0),
+            _ if upper == 1 << lead => Some(1),
+            _ => (upper == letters).then(|| upper.count_ones()),
+        };
+        Some(Self {
+            lead,
+            all,
+            upper: capitals.filter(|_| one)?,
+            digits: if digits == 0 { 0 } else { digits.count_ones() },
+        })
+    }
 }
 
 /// Whether the last eight symbols, a byte each, repeat with a period of one to four: rules, filler, noise. What is said again counts once.
@@ -101,26 +110,21 @@ impl<'t> Token<'t> {
         if length == 0 || !matches!(next, b' ' | b'\n') {
             return None;
         }
-        let (low, letters, upper) = folded(signs[0]);
-        let (mut key, mut all, mut capitals) = (u128::from(low), letters.count_ones(), upper.count_ones());
+        let (low, [digits, letters, upper]) = folded(signs[0]);
+        let (mut key, mut classes) = (u128::from(low), [digits, letters, upper].map(bits));
         if length > 8 {
-            let (high, letters, upper) = folded(signs[1]);
+            let (high, more) = folded(signs[1]);
             key |= u128::from(high) << 64;
-            all += letters.count_ones();
-            capitals += upper.count_ones();
+            for (class, more) in classes.iter_mut().zip(more) {
+                *class |= bits(more) << 8;
+            }
         }
-        let ordinary = capitals == 0 || capitals == all || (capitals == 1 && upper & 0x80 != 0);
-        let mark = Some(rest[length - 1]).filter(|last| matches!(last, b',' | b'.'));
-        let wordlike = all > 0 && all as usize + usize::from(mark.is_some()) == length;
+        let [digits, letters, upper] = classes;
         Some(Self {
             bytes: &rest[..length],
             key,
             next,
-            word: (wordlike && ordinary).then_some(Letters {
-                all,
-                upper: capitals,
-                mark,
-            }),
+            word: Letters::of(digits, letters, upper),
         })
     }
 
@@ -338,13 +342,16 @@ fn learn(token: &Token<'_>, language: &Language, lexicon: &Lexicon, weigh: impl 
         (a, b) = (b, ascii.symbol);
     }
     rolling.push(u64::from(b' '), false, |row| known.weight += weigh(row));
-    // Another spelling may be a word where this one, with capitals inside, is none.
-    let letters = match token.bytes {
-        [letters @ .., b',' | b'.'] => letters,
-        letters => letters,
-    };
-    let letter = |byte: &u8| matches!(ASCII[usize::from(byte & 127)].class, Class::Lower | Class::Upper);
-    if letters.iter().all(letter) {
+    // Another spelling may have a word where this one, with capitals inside, has none.
+    let sign = |byte: &u8| !byte.is_ascii_alphanumeric();
+    let start = token.bytes.iter().take_while(|byte| sign(byte)).count();
+    let end = token
+        .bytes
+        .iter()
+        .rposition(|byte| !sign(byte))
+        .map_or(start, |last| last + 1);
+    let letters = &token.bytes[start..end];
+    if start < end && !letters.iter().any(sign) {
         known.word = finish(letters.iter().fold(WORD_SEED, |hash, byte| step(hash, fold(*byte))));
         known.single = weigh(row(known.word ^ 1));
         known.classes = lexicon.classes(known.word);

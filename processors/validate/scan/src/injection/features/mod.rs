@@ -231,6 +231,17 @@ impl Reader {
             }};
         }
 
+        // a sign of a token, that is no letter
+        macro_rules! mark {
+            ($at:ident) => {{
+                let class = ASCII[usize::from(bytes[$at] & 127)].class;
+                sign!(class);
+                punctuation!(class, bytes[$at], $at + 1);
+                before = class;
+                $at += 1;
+            }};
+        }
+
         let mut next = 0;
         while next < bytes.len() {
             let mut at = next;
@@ -242,6 +253,7 @@ impl Reader {
                 && let Some(known) = sink.know(&token, (language, &self.lexicon))
             {
                 let length = token.len();
+                let after = at + length as usize;
                 recent = token.recent(recent);
                 tally.chars += length;
                 tally.grams += token.grams();
@@ -259,36 +271,40 @@ impl Reader {
                         (a, b) = (b, s);
                     }
                 }
+                before = Class::Blank;
                 if let Some(letters) = token.word {
-                    tally.lower += letters.all - letters.upper;
+                    let start = at + letters.lead as usize;
+                    let end = start + letters.all as usize;
+                    while at < start {
+                        mark!(at);
+                    }
+                    tally.lower += letters.all - letters.upper - letters.digits;
                     tally.upper += letters.upper;
+                    tally.digits += letters.digits;
                     let spelt = Word {
                         length: letters.all,
                         upper: letters.upper,
                         ..Word::default()
                     };
-                    let (of_word, end) = ((known.word, known.classes), at + letters.all as usize);
+                    let of_word = (known.word, known.classes);
                     words.note(&spelt, of_word, Some(known.single), end, &mut counts, &mut tally, sink);
-                    if let Some(mark) = letters.mark {
-                        count!(Punct);
-                        words.start_pending |= mark == b'.';
+                    at = end;
+                    // not what stands there, but no sign before white space asks what it was
+                    before = Class::Lower;
+                    while at < after {
+                        mark!(at);
                     }
-                    at += length as usize;
                 } else {
-                    before = Class::Blank;
-                    for byte in token.bytes {
-                        let Ascii { folded, class, .. } = ASCII[usize::from(byte & 127)];
+                    while at < after {
+                        let Ascii { folded, class, .. } = ASCII[usize::from(bytes[at] & 127)];
                         if matches!(class, Class::Lower | Class::Upper | Class::Digit) {
                             letter!(class, u64::from(folded));
+                            before = class;
+                            at += 1;
                         } else {
                             end_word!(at);
-                            sign!(class);
-                            if byte.is_ascii_punctuation() {
-                                punctuation!(class, *byte, at + 1);
-                            }
+                            mark!(at);
                         }
-                        before = class;
-                        at += 1;
                     }
                     end_word!(at);
                 }

@@ -1,5 +1,8 @@
 //! Which steps of the normaliser are worth trying.
 
+use super::encoded::may_hold;
+use crate::injection::eight::{HIGH, eight, within};
+
 /// What the survey saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Clues {
@@ -39,7 +42,7 @@ const BASE64: u8 = 4;
 const SPACE: u8 = 8;
 const ESCAPE: u8 = 16;
 const SIGN: u8 = 32;
-const HIGH: u8 = 64;
+const BEYOND: u8 = 64;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
@@ -59,7 +62,7 @@ const fn classes() -> [u8; 256] {
         } else if matches!(c, b'@' | b'$') {
             SIGN
         } else if c >= 0x80 {
-            HIGH
+            BEYOND
         } else {
             0
         };
@@ -77,59 +80,100 @@ pub(super) const RUN: usize = 16;
 pub(super) const ALONE: u32 = 5;
 
 /// Logarithms of letter frequencies (English, in 1/16 of a nat above the mean of the alphabet); the sums for two
-/// shifts of one histogram tell which reads more like language. German, French, Spanish and Italian keep shift 0.
-const FREQUENCY: [i32; 26] = [
+/// shifts of one block tell which reads more like language. German, French, Spanish and Italian keep shift 0.
+static FREQUENCY: [i64; 26] = [
     20, -8, 8, 10, 28, 4, 2, 14, 18, -32, -14, 9, 6, 18, 19, 3, -38, 16, 17, 23, 8, -10, 5, -34, 4, -40,
 ];
 
-fn shifted(histogram: &[u32; 32]) -> bool {
-    let total: u32 = histogram.iter().sum();
-    if total < 24 {
-        return false;
+/// What a byte adds to the sum of a block: one letter in the upper half, its frequency in the lower.
+static LETTERS: [i64; 256] = {
+    let mut table = [0; 256];
+    let mut letter = 0;
+    while letter < 26 {
+        let worth = (1 << 32) + FREQUENCY[letter];
+        table[b'a' as usize + letter] = worth;
+        table[b'A' as usize + letter] = worth;
+        letter += 1;
     }
-    let at = |shift: usize| -> i32 {
-        (0..26)
-            .map(|letter| histogram[letter] as i32 * FREQUENCY[(letter + shift) % 26])
-            .sum()
-    };
-    let plain = at(0);
+    table
+};
+
+/// Whether the letters of a block read better as other letters.
+fn shifted(block: &[u8]) -> bool {
+    // in four sums: each addition would wait for the one before
+    let mut sums = [0; 4];
+    let (fours, rest) = block.as_chunks::<4>();
+    for four in fours {
+        for (sum, byte) in sums.iter_mut().zip(four) {
+            *sum += LETTERS[usize::from(*byte)];
+        }
+    }
+    let rest: i64 = rest.iter().map(|byte| LETTERS[usize::from(*byte)]).sum();
+    let sum = sums.iter().sum::<i64>() + rest;
+    // The lower half has a sign; a block is too short for it to overflow.
+    let plain = i64::from(sum as i32);
+    let total = (sum - plain) >> 32;
     // Ordinary prose reaches about 12 a letter; only poor blocks are compared with their shifts.
-    plain < 9 * total as i32 && (1..26).any(|shift| at(shift) > plain + 6 * total as i32)
+    total >= 24 && plain < 9 * total && turned(block, plain + 6 * total)
 }
 
-/// One pass over the bytes.
+/// Whether one of the shifts is worth more than `least`.
+#[inline(never)]
+fn turned(block: &[u8], least: i64) -> bool {
+    let mut histogram = [0; 26];
+    for letter in block.iter().filter(|byte| byte.is_ascii_alphabetic()) {
+        histogram[usize::from((letter | 0x20) - b'a')] += 1;
+    }
+    let at = |shift: usize| -> i64 {
+        let frequencies = FREQUENCY.iter().cycle().skip(shift);
+        histogram
+            .iter()
+            .zip(frequencies)
+            .map(|(letters, worth)| letters * worth)
+            .sum()
+    };
+    (1..26).any(|shift| at(shift) > least)
+}
+
+/// How many letters `rest` begins with, up to eight, and their cases: 2 for capitals, 4 for others.
+#[inline]
+fn letters(rest: &[u8]) -> (usize, u8) {
+    let eight = eight(rest, 0);
+    let upper = within(eight & !HIGH, b'A', b'Z') & !eight;
+    let lower = within(eight & !HIGH, b'a', b'z') & !eight;
+    let length = (!(upper | lower) & HIGH).trailing_zeros() / 8;
+    let word = u64::MAX.checked_shr(64 - 8 * length).unwrap_or(0);
+    let cases = u8::from(upper & word != 0) << 1 | u8::from(lower & word != 0) << 2;
+    (length as usize, cases)
+}
+
+/// What the text may hide. Two passes over the bytes, and a third over what may be Base64.
 pub fn survey(text: &str) -> Clues {
     let mut clues = Clues::default();
     let (mut run, mut run_mixed) = (0usize, 0u8);
-    let (mut letters, mut subs, mut sub_before_letter) = (0u32, 0u32, false);
+    let (mut plain, mut subs, mut sub_before_letter) = (0u32, 0u32, false);
     let mut single = 0u32;
     let mut gap = 0u32;
     let mut leet_words = 0u32;
     let mut escapes = 0u32;
     let mut binary = 0u32;
-    // the letters, and room that spares a check of bounds
-    let mut histogram = [0u32; 32];
     let mut high = false;
 
-    for block in text.as_bytes().chunks(BLOCK) {
+    let bytes = text.as_bytes();
+    for start in (0..bytes.len()).step_by(BLOCK) {
+        let block = &bytes[start..bytes.len().min(start + BLOCK)];
         let mut at = 0;
         while at < block.len() {
-            // plain words, letter by letter
-            let word = at;
-            let mut upper = 0;
-            while let Some(letter) = block.get(at)
-                && CLASSES[usize::from(*letter)] & LETTER != 0
-            {
-                histogram[usize::from((letter | 0x20) - b'a') & 31] += 1;
-                upper |= 4 >> (1 - (letter >> 5 & 1));
-                at += 1;
-            }
-            if at > word {
-                run += at - word;
-                run_mixed |= upper;
-                letters += (at - word) as u32;
+            let (length, cases) = letters(&block[at..]);
+            if length > 0 {
+                run += length;
+                run_mixed |= cases;
+                plain += length as u32;
                 sub_before_letter |= subs > 0;
-                continue;
+                at += length;
+                if length == 8 || at == block.len() {
+                    continue;
+                }
             }
             let byte = block[at];
             at += 1;
@@ -144,30 +188,31 @@ pub fn survey(text: &str) -> Clues {
                     4
                 };
             } else {
-                if run >= RUN && run_mixed.count_ones() > 1 {
-                    clues.encoded = true;
+                if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
+                    let end = start + at - 1;
+                    clues.encoded = may_hold(&bytes[end - run..end]);
                 }
                 (run, run_mixed) = (0, 0);
             }
-            if class & (DIGIT | SIGN | HIGH) != 0 {
-                if class & HIGH != 0 {
+            if class & (DIGIT | SIGN | BEYOND) != 0 {
+                if class & BEYOND != 0 {
                     high = true;
-                    letters += 2;
+                    plain += 2;
                 } else {
                     subs += 1;
                 }
             } else {
-                let length = letters + subs;
-                if length == 1 && letters == 1 {
+                let length = plain + subs;
+                if length == 1 && plain == 1 {
                     single += 1;
                     clues.spaced |= single >= ALONE;
                     gap = 0;
                 } else if length > 0 {
                     single = 0;
-                    if letters > 0 && subs > 0 && length >= 3 && sub_before_letter {
+                    if plain > 0 && subs > 0 && length >= 3 && sub_before_letter {
                         leet_words += 1;
                     }
-                    if length == 8 && letters == 0 || length == 2 {
+                    if length == 8 && plain == 0 || length == 2 {
                         binary += 1;
                         clues.encoded |= binary >= 8;
                     } else {
@@ -179,25 +224,23 @@ pub fn survey(text: &str) -> Clues {
                         single = 0;
                     }
                 }
-                (letters, subs, sub_before_letter) = (0, 0, false);
+                (plain, subs, sub_before_letter) = (0, 0, false);
                 escapes += u32::from(class & ESCAPE != 0);
             }
         }
+        clues.cipher |= shifted(block);
         if block.len() == BLOCK {
-            clues.cipher |= shifted(&histogram);
             clues.leet |= leet_words >= 2;
-            histogram = [0; 32];
             leet_words = 0;
         }
     }
-    if run >= RUN && run_mixed.count_ones() > 1 {
-        clues.encoded = true;
+    if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
+        clues.encoded = may_hold(&bytes[bytes.len() - run..]);
     }
-    if letters > 0 && subs > 0 {
+    if plain > 0 && subs > 0 {
         leet_words += 1;
     }
-    clues.spaced |= letters == 1 && single + 1 >= ALONE;
-    clues.cipher |= shifted(&histogram);
+    clues.spaced |= plain == 1 && single + 1 >= ALONE;
     clues.leet |= leet_words >= 2;
     clues.encoded |= escapes >= 4 || binary >= 7;
     if high {
