@@ -220,8 +220,8 @@ pub fn joint(seen: &[Seen], index: usize) -> [u32; JOINT] {
     ]
 }
 
-/// The features of every token of a segment, one list after the other; `ends[i]` is where those of token `i` end. In the order of their
-/// templates: what is learned depends on it in the last bits.
+/// The features of every token of a segment, one list after the other; `ends[i]` is where those of token `i` end. In
+/// the order of their templates: what is learned depends on it in the last bits.
 pub fn features(
     text: &str,
     tokens: &[Token],

@@ -67,8 +67,9 @@ impl Hash {
     }
 }
 
-/// The key of a word or a phrase in the table, whatever its case. Eight bytes are taken in at a time: a word is looked up for every
-/// capital word and for the words around every number. No secret is needed, since the table is fixed at load.
+/// The key of a word or a phrase in the table, whatever its case. Eight bytes are taken in at a time: a word is looked
+/// up for every capital word and for the words around every number. No secret is needed, since the table is fixed at
+/// load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u64);
 
@@ -186,7 +187,8 @@ fn tag(key: u64) -> u8 {
 /// The table.
 pub struct Lexicon {
     slots: Vec<Slot>,
-    /// A byte of the key in each slot, 0 where it is empty. Most words of a text are in none, and these bytes stay in the first cache.
+    /// A byte of the key in each slot, 0 where it is empty. Most words of a text are in none, and these bytes stay in
+    /// the first cache.
     tags: Vec<u8>,
     mask: usize,
     used: usize,

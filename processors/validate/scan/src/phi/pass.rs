@@ -71,16 +71,19 @@ pub fn gap(bytes: &[u8], at: usize) -> usize {
 /// The high bit of each byte of a block of eight.
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The bytes of a block from `first` to `last`, by their high bits. What is not ASCII counts as the byte without its high bit.
+/// The bytes of a block from `first` to `last`, by their high bits. What is not ASCII counts as the byte without its
+/// high bit.
 #[inline]
 fn within(block: u64, first: u8, last: u8) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    // Adding carries into a byte's high bit from `first` on, and from the byte after `last` on; never into the next byte.
+    // Adding carries into a byte's high bit from `first` on, and from the byte after `last` on; never into the next
+    // byte.
     let low = block & !HIGH;
     (low + ONES * u64::from(0x80 - first)) & !(low + ONES * u64::from(0x7f - last)) & HIGH
 }
 
-/// Where the first byte at or after `at` stands that `wanted` marks in a block, or the last few bytes begin, which fill no block.
+/// Where the first byte at or after `at` stands that `wanted` marks in a block, or the last few bytes begin, which fill
+/// no block.
 #[inline]
 fn find(bytes: &[u8], mut at: usize, wanted: impl Fn(u64) -> u64) -> usize {
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -133,8 +136,8 @@ pub fn chunk_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The bytes of a block that need a look: capitals and `@`, digits and the marks `.`, `:`, and with them `/`, which is cheaper to look at
-/// than to tell apart; and all that is not ASCII.
+/// The bytes of a block that need a look: capitals and `@`, digits and the marks `.`, `:`, and with them `/`, which is
+/// cheaper to look at than to tell apart; and all that is not ASCII.
 #[inline]
 fn telling(block: u64) -> u64 {
     within(block, b'.', b':') | within(block, b'@', b'Z') | block & HIGH

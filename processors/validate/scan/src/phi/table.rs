@@ -1,4 +1,5 @@
-//! Rows of weights by feature, close together: the tagger looks up more features of every token than it finds, and waits for memory.
+//! Rows of weights by feature, close together: the tagger looks up more features of every token than it finds, and
+//! waits for memory.
 
 use super::tagger::ROW;
 
@@ -7,8 +8,8 @@ const PLACES: usize = 1 << 18;
 /// Set in a check where more than one feature has the place.
 const SHARED: u16 = 1 << 15;
 
-/// A row for each of many features. A feature's place is the low bits of its hash; rows stand in the order of the places, so that
-/// a row is found by counting the places before its own.
+/// A row for each of many features. A feature's place is the low bits of its hash; rows stand in the order of the
+/// places, so that a row is found by counting the places before its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// The places that are taken: most features of a text have none of them, and this small set stays in the cache.
@@ -115,7 +116,8 @@ impl Table {
         &self.rows[index[0] as usize]
     }
 
-    /// Writes those of some features that may have a row to the front of `out`, which takes all, and returns how many they are.
+    /// Writes those of some features that may have a row to the front of `out`, which takes all, and returns how many
+    /// they are.
     #[inline]
     pub fn sift<const COUNT: usize>(&self, features: [u32; COUNT], out: &mut [u32]) -> usize {
         let out = &mut out[..COUNT];
@@ -128,7 +130,8 @@ impl Table {
         count
     }
 
-    /// Turns features that [`Table::sift`] has left into the indices of their rows, many at once, so that none waits for another.
+    /// Turns features that [`Table::sift`] has left into the indices of their rows, many at once, so that none waits
+    /// for another.
     pub fn find(&self, features: &mut [u32]) {
         for feature in features {
             *feature = self.index(*feature);

@@ -373,7 +373,8 @@ impl Chain {
         forward.resize(potentials.len(), [0.0; ROW]);
         backward.clear();
         backward.resize(potentials.len(), [1.0 / TAGS as f32; ROW]);
-        // One goes on at the beginning and one at the end: neither waits for the other, only each for its own last step.
+        // One goes on at the beginning and one at the end: neither waits for the other, only each for its own last
+        // step.
         for (step, back) in (0..potentials.len()).zip((0..potentials.len()).rev()) {
             let mut ahead = match step.checked_sub(1) {
                 // A sentence begins as if something outside stood before it.
@@ -410,7 +411,8 @@ impl Chain {
             .collect()
     }
 
-    /// Whether outside is more than twice as likely as any other tag at a token, so that dividing by a sum changes nothing.
+    /// Whether outside is more than twice as likely as any other tag at a token, so that dividing by a sum changes
+    /// nothing.
     fn surely_outside(&self, at: usize) -> bool {
         let mut row = self.forward[at];
         multiply(&mut row, &self.backward[at]);

@@ -1,7 +1,7 @@
 //! What the tagger makes of words, remembered: texts repeat their words, and many features depend on a word alone.
 //!
-//! What is kept is exact (tested). A word that falls on the place of another takes it, so the room is bounded and a text that is made
-//! to collide costs what it would cost without.
+//! What is kept is exact (tested). A word that falls on the place of another takes it, so the room is bounded and a
+//! text that is made to collide costs what it would cost without.
 
 use super::features::{BESIDE, EDGE, Gap, Seen, Told, beside, see};
 use super::lexicon::{Lexicon, last_bytes};
@@ -50,7 +50,8 @@ impl Word {
         beside(&EDGE).map(|feature| *table.row(feature))
     }
 
-    /// Adds what the word at a place weighs to the sums of the tokens around it. `sums` begin [`Self::REACH`] tokens before it.
+    /// Adds what the word at a place weighs to the sums of the tokens around it. `sums` begin [`Self::REACH`] tokens
+    /// before it.
     #[inline]
     pub fn spread(beside: &[[i8; ROW]; BESIDE], sums: &mut [[i16; ROW]]) {
         for (row, offset) in beside.iter().zip(super::features::PLACES) {
