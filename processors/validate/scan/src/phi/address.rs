@@ -24,19 +24,26 @@ impl Scan<'_> {
             return false;
         }
         self.flags(word) & flag::STREET != 0 && is_capital(self.text, word.start) || {
-            let lower = text.to_lowercase();
-            ENDINGS
-                .iter()
-                .any(|ending| lower.len() > ending.len() + 2 && lower.ends_with(ending))
+            let ends = |text: &str| {
+                ENDINGS.iter().any(|ending| {
+                    text.len() > ending.len() + 2
+                        && text.as_bytes()[text.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
+                })
+            };
+            match text.is_ascii() {
+                // The shortest endings have three letters.
+                true => text.len() > 5 && ends(text),
+                false => ends(&text.to_lowercase()),
+            }
         }
     }
 
     /// Whether a word is `Box`, `PSC`, `Unit`, `CMR`, as in post boxes and military mail.
     pub(super) fn is_box(&self, word: &Range<usize>) -> bool {
-        matches!(
-            self.text[word.clone()].to_ascii_lowercase().as_str(),
-            "box" | "psc" | "cmr" | "postfach" | "apartado"
-        )
+        let word = &self.text[word.clone()];
+        ["box", "psc", "cmr", "postfach", "apartado"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
     }
 
     /// An address that the number at `start..end` belongs to.

@@ -1,7 +1,10 @@
 //! Context words around a place, as hotword rules have them: the nearest counts most.
 
+use std::cell::OnceCell;
+use std::ops::{Deref, Range};
+
 use super::kind::Kind;
-use super::lexicon::{Hash, LONGEST, Lexicon, flag};
+use super::lexicon::{Key, LONGEST, Lexicon, flag};
 
 /// Bytes looked at before a place.
 const BEFORE: usize = 72;
@@ -55,12 +58,15 @@ impl Context {
 
     /// Of the recognizers for which a context word suffices, the one whose word is nearest, with its distance.
     pub fn nearest(&self, of: impl Fn(Kind) -> bool) -> Option<(Kind, u8)> {
-        Kind::ALL
-            .iter()
-            .copied()
-            .filter(|kind| self.has(*kind) && of(*kind))
-            .min_by_key(|kind| self.rank[*kind as usize])
-            .map(|kind| (kind, self.distance(kind)))
+        let mut left = self.seen;
+        std::iter::from_fn(|| {
+            let kind = Kind::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*kind)
+        })
+        .filter(|kind| of(*kind))
+        .min_by_key(|kind| self.rank[*kind as usize])
+        .map(|kind| (kind, self.distance(kind)))
     }
 }
 
@@ -98,13 +104,44 @@ pub fn label_cues(lexicon: &Lexicon, label: &str) -> u64 {
     let words = label_words(label);
     let mut cues = 0;
     for start in 0..words.len() {
-        let mut hash = Hash::default();
-        for (index, word) in words[start..].iter().take(LONGEST).enumerate() {
-            hash = if index > 0 { hash.byte(b' ') } else { hash }.word(word);
-            cues |= lexicon.at(hash).cues;
+        let mut key = Key::default();
+        for word in words[start..].iter().take(LONGEST) {
+            key = key.word(word);
+            cues |= lexicon.at(key).cues;
         }
     }
     cues
+}
+
+/// The context of a place, looked for when it is first asked for: most numbers are nothing with any context.
+pub struct Lazy<'a> {
+    text: &'a str,
+    lexicon: &'a Lexicon,
+    place: Range<usize>,
+    label: u64,
+    context: OnceCell<Context>,
+}
+
+impl<'a> Lazy<'a> {
+    /// Of what [`around`] takes.
+    pub fn new(text: &'a str, lexicon: &'a Lexicon, start: usize, end: usize, label: u64) -> Self {
+        Self {
+            text,
+            lexicon,
+            place: start..end,
+            label,
+            context: OnceCell::new(),
+        }
+    }
+}
+
+impl Deref for Lazy<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.context
+            .get_or_init(|| around(self.text, self.lexicon, self.place.start, self.place.end, self.label))
+    }
 }
 
 /// Looks around `start..end`. `label` are the cues of the column or field.
@@ -136,29 +173,24 @@ pub fn around(text: &str, lexicon: &Lexicon, start: usize, end: usize, label: u6
         count += 1;
     }
     for index in 0..count {
-        let mut hash = Hash::default();
+        let mut key = Key::default();
         // The phrase that begins at this word and runs towards the place; most words begin none.
         for length in 0..LONGEST.min(index + 1) {
-            hash = if length > 0 { hash.byte(b' ') } else { hash }.word(words[index - length]);
-            let entry = lexicon.at(hash);
+            key = key.word(words[index - length]);
+            let entry = lexicon.at(key);
             context.add(entry.cues, (index - length) as u8, length + 1);
             if length == 0 && entry.flags & flag::PART == 0 {
                 break;
             }
         }
     }
-    let after = &text[end..floor(text, end + AFTER)];
-    let line = after.split(['\n', ';', '.', ',']).next().unwrap_or_default();
-    let next: Vec<&str> = line
-        .split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(3)
-        .collect();
+    let (next, count) = words_after(&text[end..floor(text, end + AFTER)]);
+    let next = &next[..count];
     for index in 0..next.len() {
-        let mut hash = Hash::default();
+        let mut key = Key::default();
         for (length, word) in next[index..].iter().enumerate() {
-            hash = if length > 0 { hash.byte(b' ') } else { hash }.word(word);
-            let entry = lexicon.at(hash);
+            key = key.word(word);
+            let entry = lexicon.at(key);
             // What follows weighs less than what precedes.
             context.add(entry.cues, (4 + index) as u8, length + 1);
             if length == 0 && entry.flags & flag::PART == 0 {
@@ -167,6 +199,29 @@ pub fn around(text: &str, lexicon: &Lexicon, start: usize, end: usize, label: u6
         }
     }
     context
+}
+
+/// The first words of a text, up to the end of the line, sentence or clause, and how many they are.
+fn words_after(text: &str) -> ([&str; 3], usize) {
+    let (mut words, mut count, mut from) = ([""; 3], 0, 0);
+    for (at, letter) in text.char_indices() {
+        if letter.is_alphanumeric() {
+            continue;
+        }
+        if at > from {
+            words[count] = &text[from..at];
+            count += 1;
+        }
+        from = at + letter.len_utf8();
+        if count == words.len() || matches!(letter, '\n' | ';' | '.' | ',') {
+            return (words, count);
+        }
+    }
+    if from < text.len() {
+        words[count] = &text[from..];
+        count += 1;
+    }
+    (words, count)
 }
 
 /// Whether a byte belongs to a word; the typographic apostrophe does not.
@@ -184,4 +239,25 @@ fn ends_sentence(between: &[u8]) -> bool {
     between.windows(2).any(|pair| pair == b"\n\n" || pair == b". ")
         || between.contains(&b'?')
         || between.contains(&b'!')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn words_after_are_those_of_the_clause(text in "[ab 1é漢’;.,\n-]{0,28}") {
+            let line = text.split(['\n', ';', '.', ',']).next().unwrap();
+            let expected: Vec<&str> = line
+                .split(|letter: char| !letter.is_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .take(3)
+                .collect();
+            let (words, count) = words_after(&text);
+            prop_assert_eq!(&words[..count], expected);
+        }
+    }
 }

@@ -31,7 +31,7 @@ const WORDS: &str = include_str!("../../rules/gazetteer/words.txt");
 /// Most words in an entry.
 pub const LONGEST: usize = 4;
 
-/// FNV-1a, 64 bits: short keys, no secret needed, since the table is fixed at load.
+/// FNV-1a, 64 bits: what the tagger knows a word by. The file of its weights depends on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Hash(pub u64);
 
@@ -67,6 +67,102 @@ impl Hash {
     }
 }
 
+/// The key of a word or a phrase in the table, whatever its case. Eight bytes are taken in at a time: a word is looked
+/// up for every capital word and for the words around every number. No secret is needed, since the table is fixed at
+/// load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(u64);
+
+impl Default for Key {
+    /// That of nothing.
+    fn default() -> Self {
+        Key(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Key {
+    /// The phrase with one more word. An empty word counts as one.
+    #[inline]
+    pub fn word(self, word: &str) -> Self {
+        let bytes = word.as_bytes();
+        let mut key = self;
+        let mut high = 0;
+        let mut rest = bytes;
+        while let Some((block, tail)) = rest.split_first_chunk::<8>() {
+            let block = u64::from_le_bytes(*block);
+            high |= block;
+            key = key.block(lower(block));
+            rest = tail;
+        }
+        let last = last_bytes(rest);
+        if (high | last) & HIGH != 0 {
+            return self.letters(word);
+        }
+        key.block(lower(last)).end(bytes.len())
+    }
+
+    /// The same for a word of any letters: the bytes of its lower case.
+    #[cold]
+    fn letters(self, word: &str) -> Self {
+        let (mut key, mut block, mut length) = (self, 0, 0);
+        for letter in word.chars().flat_map(char::to_lowercase) {
+            let mut bytes = [0; 4];
+            for &byte in letter.encode_utf8(&mut bytes).as_bytes() {
+                block |= u64::from(byte) << (8 * (length % 8));
+                length += 1;
+                if length % 8 == 0 {
+                    key = key.block(block);
+                    block = 0;
+                }
+            }
+        }
+        key.block(block).end(length)
+    }
+
+    fn block(self, block: u64) -> Self {
+        let product = u128::from(self.0 ^ block) * 0x9e37_79b9_7f4a_7c15;
+        Key(product as u64 ^ (product >> 64) as u64)
+    }
+
+    fn end(self, length: usize) -> Self {
+        Key((self.0 ^ length as u64)
+            .wrapping_mul(0xff51_afd7_ed55_8ccd)
+            .rotate_left(29))
+    }
+}
+
+/// At most seven bytes as a block, with zeros after them.
+#[inline]
+pub fn last_bytes(bytes: &[u8]) -> u64 {
+    let count = bytes.len();
+    // Where two parts overlap they say the same.
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4))
+        }
+        _ => match *bytes {
+            [a, .., c] => {
+                u64::from(a) | u64::from(bytes[count / 2]) << (8 * (count / 2)) | u64::from(c) << (8 * (count - 1))
+            }
+            [a] => u64::from(a),
+            [] => 0,
+        },
+    }
+}
+
+/// The high bit of each byte.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Eight ASCII bytes in lower case.
+#[inline]
+fn lower(block: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Adding carries into a byte's high bit from `A` on, and from the byte after `Z` on.
+    let from_a = block.wrapping_add(ONES * u64::from(0x80 - b'A'));
+    let past_z = block.wrapping_add(ONES * u64::from(0x80 - b'Z' - 1));
+    block | (from_a & !past_z & HIGH) >> 2
+}
+
 /// What is known of a word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -78,20 +174,21 @@ pub struct Entry {
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    hash: u64,
+    key: u64,
     entry: Entry,
 }
 
-/// The byte of a hash that is looked at first; the place comes from other bits.
+/// The byte of a key that is looked at first; the place comes from other bits.
 #[inline]
-fn tag(hash: u64) -> u8 {
-    (hash >> 56) as u8 | 1
+fn tag(key: u64) -> u8 {
+    (key >> 56) as u8 | 1
 }
 
 /// The table.
 pub struct Lexicon {
     slots: Vec<Slot>,
-    /// A byte of the hash in each slot, 0 where it is empty. Most words of a text are in none, and these bytes stay in the first cache.
+    /// A byte of the key in each slot, 0 where it is empty. Most words of a text are in none, and these bytes stay in
+    /// the first cache.
     tags: Vec<u8>,
     mask: usize,
     used: usize,
@@ -146,15 +243,12 @@ impl Lexicon {
             .split(|letter: char| !letter.is_alphanumeric())
             .filter(|part| !part.is_empty())
             .collect();
-        let mut hash = Hash::default();
+        let mut key = Key::default();
         for (index, part) in parts.iter().take(LONGEST).enumerate() {
-            if index > 0 {
-                hash = hash.byte(b' ');
-            }
-            hash = hash.word(part);
+            key = key.word(part);
             if index == 0 && parts.len() > 1 {
                 self.insert(
-                    hash.0,
+                    key.0,
                     Entry {
                         flags: flag::PART,
                         cues: 0,
@@ -163,41 +257,41 @@ impl Lexicon {
             }
         }
         if !parts.is_empty() {
-            self.insert(hash.0, entry);
+            self.insert(key.0, entry);
         }
     }
 
-    fn insert(&mut self, hash: u64, entry: Entry) {
+    fn insert(&mut self, key: u64, entry: Entry) {
         if self.used * 2 >= self.slots.len() {
             let old = std::mem::replace(&mut self.slots, vec![Slot::default(); (self.mask + 1) * 2]);
             self.mask = self.slots.len() - 1;
             self.tags = vec![0; self.slots.len()];
             self.used = 0;
-            for slot in old.into_iter().filter(|slot| slot.hash != 0) {
-                self.insert(slot.hash, slot.entry);
+            for slot in old.into_iter().filter(|slot| slot.key != 0) {
+                self.insert(slot.key, slot.entry);
             }
         }
-        let mut at = hash as usize & self.mask;
-        while self.slots[at].hash != 0 && self.slots[at].hash != hash {
+        let mut at = key as usize & self.mask;
+        while self.slots[at].key != 0 && self.slots[at].key != key {
             at = (at + 1) & self.mask;
         }
-        if self.slots[at].hash == 0 {
+        if self.slots[at].key == 0 {
             self.used += 1;
         }
-        self.slots[at].hash = hash;
-        self.tags[at] = tag(hash);
+        self.slots[at].key = key;
+        self.tags[at] = tag(key);
         self.slots[at].entry.flags |= entry.flags;
         self.slots[at].entry.cues |= entry.cues;
     }
 
-    /// What is known under this hash.
+    /// What is known under this key.
     #[inline]
-    pub fn at(&self, hash: Hash) -> Entry {
-        let (mut at, wanted) = (hash.0 as usize & self.mask, tag(hash.0));
+    pub fn at(&self, key: Key) -> Entry {
+        let (mut at, wanted) = (key.0 as usize & self.mask, tag(key.0));
         loop {
             match self.tags[at] {
                 0 => return Entry::default(),
-                known if known == wanted && self.slots[at].hash == hash.0 => return self.slots[at].entry,
+                known if known == wanted && self.slots[at].key == key.0 => return self.slots[at].entry,
                 _ => at = (at + 1) & self.mask,
             }
         }
@@ -206,12 +300,19 @@ impl Lexicon {
     /// What is known of a word, whatever its case.
     #[inline]
     pub fn word(&self, word: &str) -> Entry {
-        self.at(Hash::default().word(word))
+        self.at(Key::default().word(word))
+    }
+
+    /// What is known of words with one space between them.
+    pub fn phrase(&self, words: &str) -> Entry {
+        self.at(words.split(' ').fold(Key::default(), Key::word))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -221,8 +322,26 @@ mod tests {
         assert_ne!(lexicon.word("wójcik").flags & flag::LAST, 0);
         assert_ne!(lexicon.word("Lisinopril").flags & flag::COMMON, 0);
         assert_eq!(lexicon.word("qwertzuiop"), Entry::default());
-        let st_louis = Hash::default().word("St").byte(b' ').word("Louis");
+        assert_eq!(
+            lexicon.phrase("St Louis"),
+            lexicon.at(Key::default().word("St").word("Louis"))
+        );
+        let st_louis = Key::default().word("St").word("Louis");
         assert_ne!(lexicon.at(st_louis).flags & flag::CITY, 0);
         assert_ne!(lexicon.word("st").flags & flag::PART, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_that_of_the_lower_case(word in "[a-zA-Z\\[@`{\\-0-9]{0,40}|[a-zA-ZéÉßİKſ漢]{0,20}") {
+            let small: String = word.chars().flat_map(char::to_lowercase).collect();
+            let key = Key::default().word(&word);
+            prop_assert_eq!(key, Key::default().word(&small));
+            prop_assert_eq!(key, Key::default().letters(&word));
+            // Neither where a phrase is cut nor what it is cut to is lost.
+            let cut = small.chars().next().map_or(0, char::len_utf8);
+            prop_assert_ne!(key, Key::default().word(&small[..cut]).word(&small[cut..]));
+            prop_assert!(cut == 0 || key != Key::default().word(&small[cut..]));
+        }
     }
 }

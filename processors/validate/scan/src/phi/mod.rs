@@ -26,13 +26,16 @@ mod place;
 mod plausible;
 pub mod resolve;
 mod scan;
+mod table;
 pub mod tagger;
 #[cfg(test)]
 mod tests;
 mod token;
 pub mod train;
+mod words;
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 pub use data::{Document, coarse};
 pub use kind::coarse_type;
@@ -65,7 +68,23 @@ pub struct Phi {
     enabled: u64,
     custom: Custom,
     tagger: Option<Tagger>,
+    rooms: Rooms,
     version: String,
+}
+
+/// Room for the tagger, lent to one scan at a time: as many as there were scans at once. A room knows the words it met.
+#[derive(Default)]
+struct Rooms(Mutex<Vec<tagger::Work>>);
+
+impl Rooms {
+    fn lend<T>(&self, scan: impl FnOnce(&mut tagger::Work) -> T) -> T {
+        // A room is put back after its use or, after a panic, not at all: so it is always whole.
+        let rooms = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = rooms().pop().unwrap_or_default();
+        let result = scan(&mut room);
+        rooms().push(room);
+        result
+    }
 }
 
 impl Phi {
@@ -113,6 +132,7 @@ impl Phi {
             enabled,
             custom,
             tagger,
+            rooms: Rooms::default(),
             version,
         };
         match phi.failing_examples().into_iter().next() {
@@ -124,6 +144,8 @@ impl Phi {
     /// The same with another tagger.
     pub fn set_tagger(&mut self, tagger: Option<Tagger>) {
         self.tagger = tagger;
+        // They hold what words weighed before.
+        self.rooms = Rooms::default();
     }
 
     /// Names packs and tagger: the same version finds the same.
@@ -240,22 +262,23 @@ impl Phi {
         let Some(tagger) = &self.tagger else { return Vec::new() };
         let mut sorted: Vec<Found> = rules.to_vec();
         sorted.sort_by_key(|found| found.span.start);
-        let (mut out, mut work) = (Vec::new(), tagger::Work::default());
-        let mut from = 0;
+        let (mut out, mut from) = (Vec::new(), 0);
         // A sentence is read when something in it is likely by itself: where nothing is, the tagger has nothing to add but errors.
         let triggers: Vec<Found> = rules
             .iter()
             .filter(|found| found.confidence >= TRIGGER && found.kind != Kind::Url || found.kind == Kind::PersonYear)
             .cloned()
             .collect();
-        for segment in token::segments(text, &triggers) {
-            // Only what stands in this sentence.
-            while from < sorted.len() && sorted[from].span.end <= segment.start {
-                from += 1;
+        self.rooms.lend(|room| {
+            for segment in token::segments(text, &triggers) {
+                // Only what stands in this sentence.
+                while from < sorted.len() && sorted[from].span.end <= segment.start {
+                    from += 1;
+                }
+                let to = from + sorted[from..].partition_point(|found| found.span.start < segment.end);
+                tagger.tag(text, &segment, &sorted[from..to], &self.lexicon, room, &mut out);
             }
-            let to = from + sorted[from..].partition_point(|found| found.span.start < segment.end);
-            tagger.tag(text, &segment, &sorted[from..to], &self.lexicon, &mut work, &mut out);
-        }
+        });
         for found in &mut out {
             if found.kind == Kind::OtherId {
                 let near = context::around(text, &self.lexicon, found.span.start, found.span.end, 0);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::kind::Kind;
-use super::lexicon::{Hash, flag};
+use super::lexicon::{Key, flag};
 use super::pass::{Event, What};
 use super::scan::Scan;
 
@@ -34,6 +34,10 @@ pub(super) enum Gap {
 
 impl Scan<'_> {
     pub(super) fn gap(&self, left: &Event, right: &Event) -> Gap {
+        // Longer than anything that joins, as between most capital words.
+        if right.start - left.end > 12 {
+            return Gap::None;
+        }
         let Some(between) = self.text.get(left.end..right.start) else {
             return Gap::None;
         };
@@ -43,14 +47,13 @@ impl Scan<'_> {
             ". " | "." if length <= 4 => Gap::Joined,
             "'s " | "’s " | "s' " | "' " => Gap::Possessive,
             " of " | " of the " | " & " => Gap::Of,
-            _ if between.len() <= 12 => {
+            _ => {
                 let inner = between.trim_matches(' ');
                 let particles = !inner.is_empty()
                     && between.starts_with(' ')
                     && inner.split(' ').all(|word| PARTICLES.contains(&word));
                 if particles { Gap::Joined } else { Gap::None }
             }
-            _ => Gap::None,
         }
     }
 
@@ -103,17 +106,24 @@ impl Scan<'_> {
             return;
         }
         // A place of several words is no name.
-        let mut hash = Hash::default();
-        for (index, event) in proper.iter().enumerate() {
-            hash = if index > 0 { hash.byte(b' ') } else { hash }.word(&self.text[event.start..event.end]);
-        }
-        let place = self.lexicon.at(hash).flags & (flag::CITY | flag::STATE | flag::COUNTRY) != 0;
+        let known = match proper {
+            // The pass has looked for it.
+            [event] => flags(event),
+            _ => {
+                let words = proper.iter().map(|event| &self.text[event.start..event.end]);
+                self.lexicon.at(words.fold(Key::default(), Key::word)).flags
+            }
+        };
+        let place = known & (flag::CITY | flag::STATE | flag::COUNTRY) != 0;
         if place && !titled && (proper.len() > 1 || flags(head) & flag::FIRST == 0) {
             return;
         }
-        let initial = |event: &Event| self.text[event.start..event.end].chars().count() == 1;
+        let initial = |event: &Event| {
+            let mut letters = self.text[event.start..event.end].chars();
+            letters.next().is_some() && letters.next().is_none()
+        };
         let mut end = last.end;
-        if initial(last) && proper.len() > 1 && self.byte(end) == b'.' {
+        if proper.len() > 1 && initial(last) && self.byte(end) == b'.' {
             end += 1;
         }
         let (h, l) = (flags(head), flags(last));
@@ -146,18 +156,13 @@ impl Scan<'_> {
             _ => 0.15,
         };
         // Headlines and labels in capitals only.
-        let shouting = self.text[first.start..last.end]
-            .chars()
-            .filter(|letter| letter.is_lowercase())
-            .count()
-            == 0
-            && last.end - first.start > 2;
+        let shouting = last.end - first.start > 2 && !self.text[first.start..last.end].chars().any(char::is_lowercase);
         let mut score = if shouting && !titled { score - 0.2 } else { score };
-        if score < 0.8 && proper.len() <= 4 && (self.label != 0 || self.introduced(first.start)) {
-            let known = proper
-                .iter()
-                .any(|event| flags(event) & (flag::FIRST | flag::LAST) != 0);
-            let plain = proper.iter().all(|event| strong(flags(event)));
+        let known = proper
+            .iter()
+            .any(|event| flags(event) & (flag::FIRST | flag::LAST) != 0);
+        let plain = proper.iter().all(|event| strong(flags(event)));
+        if score < 0.8 && proper.len() <= 4 && (known || plain) && (self.label != 0 || self.introduced(first.start)) {
             let context = self.context(first.start, first.start);
             score = match (context.distance(Kind::Name), known, plain) {
                 (0..=2, true, _) => 0.85,
@@ -165,6 +170,10 @@ impl Scan<'_> {
                 (0..=2, false, true) if proper.iter().all(|event| !self.camel(event.start, event.end)) => 0.45,
                 _ => score,
             };
+        }
+        // Nothing below makes it likelier.
+        if score < 0.2 {
+            return;
         }
         // A street or a product beside a number.
         let number =

@@ -21,6 +21,47 @@ const TOP: &[&str] = &[
     "shop", "health", "hospital", "clinic", "xyz", "me", "tv",
 ];
 
+/// Bytes of a URL: what is no space, no sign that stands around URLs, and ASCII.
+const IN_URL: [bool; 256] = {
+    let mut inside = [false; 256];
+    let mut byte = 0x21;
+    while byte < 0x80 {
+        inside[byte] = !matches!(byte as u8, b'"' | b'<' | b'>' | b'`' | b'|' | b'{' | b'}');
+        byte += 1;
+    }
+    inside
+};
+
+/// The longest of [`TOP`].
+const TOP_LENGTH: usize = 8;
+
+/// A word of at most [`TOP_LENGTH`] bytes in lower case, as one number; 0, which is none, of a longer one.
+const fn packed(word: &[u8]) -> u64 {
+    let (mut value, mut at) = (0, 0);
+    while at < word.len() && word.len() <= TOP_LENGTH {
+        value = value << 8 | word[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    value
+}
+
+/// [`TOP`] as numbers: it takes one look at each to know that most words after a dot are none.
+const TOP_PACKED: [u64; TOP.len()] = {
+    let (mut all, mut at) = ([0; TOP.len()], 0);
+    while at < TOP.len() {
+        assert!(!TOP[at].is_empty() && TOP[at].len() <= TOP_LENGTH);
+        all[at] = packed(TOP[at].as_bytes());
+        at += 1;
+    }
+    all
+};
+
+/// Whether a word in any case is one of [`TOP`].
+fn is_top(word: &str) -> bool {
+    let wanted = packed(word.as_bytes());
+    TOP_PACKED.iter().fold(false, |found, top| found | (*top == wanted))
+}
+
 fn domain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || byte >= 0x80
 }
@@ -79,15 +120,7 @@ impl Scan<'_> {
 
     fn url_end(&self, from: usize) -> usize {
         let mut end = from;
-        while end < self.bytes.len()
-            && end - from < URL
-            && !self.bytes[end].is_ascii_whitespace()
-            && !matches!(
-                self.bytes[end],
-                b'"' | b'<' | b'>' | b'`' | b'|' | b'{' | b'}' | 0..=0x1f
-            )
-            && self.bytes[end] < 0x80
-        {
+        while end < self.bytes.len() && end - from < URL && IN_URL[self.bytes[end] as usize] {
             end += 1;
         }
         while end > from
@@ -131,13 +164,13 @@ impl Scan<'_> {
         }
         let host = &self.text[start..end];
         let web = host.len() > 8 && host.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("www."));
-        let top = host.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let top = host.rsplit('.').next().unwrap_or_default();
         let clean = !host.contains("..")
             && !host.starts_with(['.', '-'])
             && host.bytes().any(|byte| byte.is_ascii_alphabetic());
         let before = self.byte(start.wrapping_sub(1));
         if !clean
-            || !TOP.contains(&top.as_str())
+            || !is_top(top)
             || matches!(before, b'@' | b'/' | b'\\' | b'_' | b'$')
             || self.byte(end) == b'('
             || self.byte(end) == b'@'
@@ -146,7 +179,7 @@ impl Scan<'_> {
         }
         let first = host.split('.').next().unwrap_or_default();
         let end = if self.byte(end) == b'/' { self.url_end(end) } else { end };
-        let confidence = match top.as_str() {
+        let confidence = match top.to_ascii_lowercase().as_str() {
             _ if web => 0.9,
             "com" | "org" | "net" | "edu" | "gov" if first.len() > 1 => 0.75,
             _ if first.len() > 2 && host.len() > 6 && self.byte(end) != b'.' => 0.6,
@@ -282,6 +315,28 @@ impl Scan<'_> {
                 let open = 1 + usize::from(self.byte(from.wrapping_sub(2)) == b'%');
                 self.add(Kind::Track, from - open..end + tail + mark, 0.97);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_level_domains_are_told_in_any_case() {
+        assert!(TOP.iter().all(|top| is_top(top) && is_top(&top.to_ascii_uppercase())));
+        for word in [
+            "",
+            "rs",
+            "comm",
+            "com\0",
+            "hospitals",
+            "xhospital",
+            "aaaaaaaaaaaacom",
+            "ÿÿÿÿ",
+        ] {
+            assert!(!is_top(word), "{word}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Everything that holds a digit: one look at the chunk around it and at the groups that follow.
 
+use std::ops::Deref;
+
 use super::check;
-use super::context::Context;
+use super::context::{Context, Lazy};
 use super::kind::Kind;
 use super::lexicon::flag;
 use super::national;
@@ -10,18 +12,52 @@ use super::scan::Scan;
 
 /// Longest chunk looked at: what is longer is a hash, a key or an encoding, not an identifier.
 const LONGEST: usize = 64;
+/// Most digits in groups.
+const DIGITS: usize = 24;
 /// Most digit groups in a number with separators.
 const GROUPS: usize = 8;
+
+/// A short list that needs no allocation.
+#[derive(Clone, Copy)]
+pub(super) struct Few<const MOST: usize> {
+    items: [u8; MOST],
+    count: usize,
+}
+
+impl<const MOST: usize> Default for Few<MOST> {
+    fn default() -> Self {
+        Self {
+            items: [0; MOST],
+            count: 0,
+        }
+    }
+}
+
+impl<const MOST: usize> Few<MOST> {
+    /// Adds an item; there is room for it.
+    fn push(&mut self, item: u8) {
+        self.items[self.count] = item;
+        self.count += 1;
+    }
+}
+
+impl<const MOST: usize> Deref for Few<MOST> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.items[..self.count]
+    }
+}
 
 /// Digits in groups with single separators, as telephone and card numbers are written.
 #[derive(Default)]
 pub(super) struct Groups {
     pub start: usize,
     pub end: usize,
-    pub digits: Vec<u8>,
-    pub lengths: Vec<usize>,
+    pub digits: Few<DIGITS>,
+    pub lengths: Few<GROUPS>,
     /// The separator before each group but the first.
-    pub separators: Vec<u8>,
+    pub separators: Few<GROUPS>,
     pub plus: bool,
     pub parenthesis: bool,
     pub extension: bool,
@@ -101,7 +137,7 @@ impl Scan<'_> {
             self.address(start, end);
             return;
         }
-        let context = self.context(start, end);
+        let context = Lazy::new(self.text, self.lexicon, start, end, self.label);
         self.age(start, end, &context);
         if groups.digits.len() >= 7 && (letters == 0 || groups.extension) {
             self.grouped(&groups, &context);
@@ -168,13 +204,13 @@ impl Scan<'_> {
         let mut at = at;
         loop {
             let from = at;
-            while self.byte(at).is_ascii_digit() && groups.digits.len() < 24 {
+            while self.byte(at).is_ascii_digit() && groups.digits.len() < DIGITS {
                 groups.digits.push(self.bytes[at]);
                 at += 1;
             }
-            groups.lengths.push(at - from);
+            groups.lengths.push((at - from) as u8);
             groups.end = at;
-            if groups.lengths.len() == GROUPS || groups.digits.len() >= 24 {
+            if groups.lengths.len() == GROUPS || groups.digits.len() >= DIGITS {
                 break;
             }
             // One separator, or a parenthesis with a space.
@@ -219,10 +255,10 @@ impl Scan<'_> {
     }
 
     /// Card, social security, national and telephone numbers, with or without separators.
-    fn grouped(&mut self, groups: &Groups, context: &Context) {
+    fn grouped(&mut self, groups: &Groups, context: &Lazy<'_>) {
         let span = groups.start..groups.end;
         let bare = groups.start + usize::from(groups.parenthesis && self.byte(groups.start) == b'(')..groups.end;
-        let digits = groups.digits.as_slice();
+        let digits = &*groups.digits;
         let single = groups.lengths.len() == 1;
         if self.byte(groups.end).is_ascii_alphabetic() && !groups.extension {
             return;
@@ -279,18 +315,17 @@ impl Scan<'_> {
     }
 
     /// Numbers written in one piece.
-    fn alone(&mut self, start: usize, end: usize, letters: usize, context: &Context) {
+    fn alone(&mut self, start: usize, end: usize, letters: usize, context: &Lazy<'_>) {
         let chunk = &self.text[start..end];
         if check::crypto(chunk) {
             let confidence = if context.has(Kind::Crypto) { 0.95 } else { 0.7 };
             return self.add(Kind::Crypto, start..end, confidence);
         }
-        let plain: Vec<u8> = chunk
-            .bytes()
-            .filter(u8::is_ascii_alphanumeric)
-            .map(|byte| byte.to_ascii_uppercase())
-            .collect();
-        let number = plain.as_slice();
+        let mut plain = Few::<LONGEST>::default();
+        for byte in chunk.bytes().filter(u8::is_ascii_alphanumeric) {
+            plain.push(byte.to_ascii_uppercase());
+        }
+        let number = &*plain;
         self.track(start, end);
         if letters > 0 {
             let iban_end = self.iban_end(start, end);
@@ -310,8 +345,7 @@ impl Scan<'_> {
                 }
             }
             // The century sign of a Finnish code is one of the separators.
-            let signed = chunk.to_ascii_uppercase();
-            if national::finland(signed.as_bytes()) {
+            if chunk.len() == 11 && national::finland(chunk.to_ascii_uppercase().as_bytes()) {
                 self.add(Kind::NatFi, start..end, 0.85);
             }
             self.national(number, start..end, context, false);
@@ -332,7 +366,7 @@ impl Scan<'_> {
     }
 
     /// National identifiers. `grouped`: written with the separators that are usual for it.
-    fn national(&mut self, number: &[u8], span: std::ops::Range<usize>, context: &Context, grouped: bool) {
+    fn national(&mut self, number: &[u8], span: std::ops::Range<usize>, context: &Lazy<'_>, grouped: bool) {
         if !(9..=16).contains(&number.len()) {
             return;
         }
@@ -357,10 +391,7 @@ impl Scan<'_> {
     }
 
     /// An id-shaped token after a context word that suffices.
-    fn by_cue(&mut self, start: usize, end: usize, groups: &Groups, context: &Context) {
-        let Some((kind, distance)) = context.nearest(Kind::by_cue) else {
-            return;
-        };
+    fn by_cue(&mut self, start: usize, end: usize, groups: &Groups, context: &Lazy<'_>) {
         let wide = groups.lengths.len() > 1 && groups.spaced() && groups.lengths.iter().all(|length| *length >= 2);
         let end = if wide { groups.end.max(end) } else { end };
         let chunk = &self.text[start..end];
@@ -371,6 +402,9 @@ impl Scan<'_> {
         if digits + letters < 4 || digits < 2 || unit || (digits < 3 && letters < 2) {
             return;
         }
+        let Some((kind, distance)) = context.nearest(Kind::by_cue) else {
+            return;
+        };
         let mut confidence = by_distance(distance);
         if letters == 0 && digits < 5 {
             confidence -= if year { 0.45 } else { 0.15 };
@@ -392,7 +426,7 @@ impl Scan<'_> {
     }
 
     /// An age over 89 (164.514(b)(2)(i)(C)).
-    fn age(&mut self, start: usize, end: usize, context: &Context) {
+    fn age(&mut self, start: usize, end: usize, context: &Lazy<'_>) {
         let chunk = &self.bytes[start..end];
         let count = chunk.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let value = chunk[..count.min(4)]

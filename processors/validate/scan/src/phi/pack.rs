@@ -161,6 +161,9 @@ pub struct Recognizer {
     pub(super) pack: String,
     #[serde(skip)]
     pub(super) line: usize,
+    /// The recognizer that is built in under its name.
+    #[serde(skip)]
+    pub(super) kind: Option<Kind>,
 }
 
 fn minimum() -> f32 {
@@ -181,7 +184,8 @@ impl Recognizer {
     pub(super) fn hit(&self, span: Range<usize>, confidence: f32) -> crate::hit::Hit {
         // The text of a pack lives as long as the scanner, not as long as the program: hits own it, built-in names do not.
         crate::hit::Hit {
-            rule: Kind::of_rule(&self.rule)
+            rule: self
+                .kind
                 .map_or_else(|| Cow::Owned(self.rule.clone()), |kind| Cow::Borrowed(kind.rule())),
             severity: self.severity,
             confidence,
@@ -240,6 +244,7 @@ pub(super) fn read(sources: &[PackSource<'_>]) -> Result<Packs, PackError> {
         for mut recognizer in file.recognizer {
             recognizer.pack = pack.clone();
             recognizer.line = line_of(source.text, "rule", &recognizer.rule);
+            recognizer.kind = Kind::of_rule(&recognizer.rule);
             check(&recognizer)?;
             if own.contains(&recognizer.rule) {
                 return Err(recognizer.wrong("stands twice"));
@@ -292,7 +297,7 @@ fn check(recognizer: &Recognizer) -> Result<(), PackError> {
     if !recognizer.context.iter().all(|phrase| (1..=4).contains(&words(phrase))) {
         return wrong("context takes phrases of one to four words");
     }
-    match (Kind::of_rule(&recognizer.rule), &recognizer.pattern) {
+    match (recognizer.kind, &recognizer.pattern) {
         (Some(_), Some(_)) => wrong("is built in and takes no pattern"),
         (Some(_), None) if !recognizer.keywords.is_empty() => wrong("is built in and takes no keywords"),
         (None, None) => wrong("is not built in and takes a pattern"),

@@ -1,6 +1,6 @@
 //! Telephone and fax numbers: the North American plan by its grammar, others by sign, trunk zero and context.
 
-use super::context::Context;
+use super::context::{Context, Lazy};
 use super::kind::Kind;
 use super::number::Groups;
 use super::scan::Scan;
@@ -17,9 +17,9 @@ fn north_american(digits: &[u8]) -> bool {
 
 impl Scan<'_> {
     /// A telephone number of 7 to 15 digits (E.164 has at most 15).
-    pub(super) fn phone(&mut self, groups: &Groups, context: &Context) {
-        let digits = groups.digits.as_slice();
-        let lengths = groups.lengths.as_slice();
+    pub(super) fn phone(&mut self, groups: &Groups, context: &Lazy<'_>) {
+        let digits = &*groups.digits;
+        let lengths = &*groups.lengths;
         if !((7..=15).contains(&digits.len()) || groups.extension && digits.len() < 20) {
             return;
         }

@@ -1,8 +1,8 @@
 //! Places smaller than a state: facilities, cities, postal codes. Countries and states alone are allowed (45 CFR 164.514(b)(2)(i)(B)).
 
-use super::context::Context;
+use super::context::Lazy;
 use super::kind::Kind;
-use super::lexicon::{Hash, LONGEST, flag};
+use super::lexicon::{Key, LONGEST, flag};
 use super::name::flags;
 use super::pass::{Event, is_capital};
 use super::scan::Scan;
@@ -82,11 +82,11 @@ impl Scan<'_> {
 
     /// A city at a place in the run; returns how many words it has.
     fn city(&mut self, run: &[Event], index: usize) -> usize {
-        let mut hash = Hash::default();
+        let mut key = Key::default();
         let (mut words, mut found) = (0, 0);
         for (length, event) in run[index..].iter().take(LONGEST).enumerate() {
-            hash = if length > 0 { hash.byte(b' ') } else { hash }.word(&self.text[event.start..event.end]);
-            let known = self.lexicon.at(hash).flags;
+            key = key.word(&self.text[event.start..event.end]);
+            let known = self.lexicon.at(key).flags;
             if known & flag::CITY != 0 {
                 (words, found) = (length + 1, known);
             }
@@ -162,9 +162,9 @@ impl Scan<'_> {
     }
 
     /// ZIP codes and other postal codes; three digits of a ZIP code only in the small areas.
-    pub(super) fn postcode(&mut self, start: usize, end: usize, context: &Context) {
+    pub(super) fn postcode(&mut self, start: usize, end: usize, context: &Lazy<'_>) {
         let chunk = &self.text[start..end];
-        let cue = context.distance(Kind::Location);
+        let cue = || context.distance(Kind::Location);
         let bytes = chunk.as_bytes();
         let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
         if bytes.len() == 5 && digits(bytes)
@@ -175,7 +175,7 @@ impl Scan<'_> {
                     && self.flags(&word) & flag::STATE_CODE != 0
                     && self.text[word].bytes().all(|byte| byte.is_ascii_uppercase())
             });
-            let confidence = match (state, cue, bytes.len()) {
+            let confidence = match (state, cue(), bytes.len()) {
                 (true, ..) => 0.8,
                 (_, 0..=2, _) => 0.85,
                 (.., 10) => 0.5,
@@ -184,7 +184,7 @@ impl Scan<'_> {
             if confidence > 0.0 {
                 self.add(Kind::Location, start..end, confidence);
             }
-        } else if bytes.len() == 3 && cue <= 2 && SMALL_ZIP3.contains(&chunk) {
+        } else if bytes.len() == 3 && SMALL_ZIP3.contains(&chunk) && cue() <= 2 {
             let stars = self.bytes[end..]
                 .iter()
                 .take(2)
@@ -205,7 +205,7 @@ impl Scan<'_> {
                 .iter()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
             if outward && (british || canadian) {
-                self.add(Kind::Location, start..end + 4, if cue <= 3 { 0.9 } else { 0.6 });
+                self.add(Kind::Location, start..end + 4, if cue() <= 3 { 0.9 } else { 0.6 });
             }
         }
     }

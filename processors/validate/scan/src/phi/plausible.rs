@@ -105,8 +105,8 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
         capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
     }
     // A number is a place only as a postal code, which the recognizers judge; a country or a state alone is allowed.
-    let alone = lexicon.word(value).flags & (flag::COUNTRY | flag::STATE | flag::NATION) != 0
-        && lexicon.word(value).flags & flag::CITY == 0;
+    let whole = lexicon.phrase(value).flags;
+    let alone = whole & (flag::COUNTRY | flag::STATE | flag::NATION) != 0 && whole & flag::CITY == 0;
     count > 0
         && !alone
         && (capital * 2 >= count || known > 0 && confidence >= 0.9)

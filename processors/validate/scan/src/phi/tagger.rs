@@ -6,11 +6,13 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::features::{MOST as MOST_FEATURES, features};
+use super::features::{BESIDE, JOINT, Seen, Told, joint, mark};
 use super::kind::Kind;
 use super::lexicon::Lexicon;
 use super::scan::{Found, Source};
+use super::table::{Table, add, add_all};
 use super::token::{Token, tokens};
+use super::words::{Word, Words};
 use crate::weights::{ABOUT, about};
 
 /// What it tells apart. The id's kind follows from its context word.
@@ -29,9 +31,9 @@ pub const TAGS: usize = 1 + 2 * LABELS.len();
 pub const ROW: usize = 16;
 /// Most rows of a file: what a file may make the program allocate is bounded.
 const MOST_ROWS: usize = 1 << 18;
-/// Bits of the small set of known features.
-const KNOWN: usize = 1 << 18;
 const MAGIC: &[u8; 8] = b"CFDPHI\0\x02";
+/// Tokens before and after a sentence that its words, and what stands before and after them, reach.
+const MARGIN: usize = 2 * Word::REACH;
 /// Version of what makes the weights: raised when they change though the data do not.
 const TRAINER: &str = "1.0.0";
 /// The file in the repository.
@@ -61,10 +63,9 @@ pub enum ModelError {
 pub struct Tagger {
     scale: f32,
     moves: Moves,
-    /// A bit for each feature's hash: most features of a text are in no row, and this small set stays in the cache.
-    known: Vec<u64>,
-    slots: Vec<(u32, u32)>,
-    rows: Vec<[i8; ROW]>,
+    table: Table,
+    /// What the words before and after a sentence weigh, which are none.
+    edge: [[i8; ROW]; BESIDE],
     data: [u8; 32],
 }
 
@@ -114,8 +115,6 @@ impl Tagger {
             return Err(ModelError::Length);
         }
         let mut rows = Vec::with_capacity(count);
-        let mut slots = vec![(0, u32::MAX); (count * 2 + 1).next_power_of_two()];
-        let mut known = vec![0u64; KNOWN / 64];
         for _ in 0..count {
             let feature = number(take(4)?);
             let mask = number(take(2)?);
@@ -124,23 +123,17 @@ impl Tagger {
             for (tag, weight) in (0..ROW).filter(|tag| mask >> tag & 1 == 1).zip(weights) {
                 row[tag] = *weight as i8;
             }
-            known[feature as usize % KNOWN / 64] |= 1 << (feature % 64);
-            let mut at = feature as usize & (slots.len() - 1);
-            while slots[at].1 != u32::MAX {
-                at = (at + 1) & (slots.len() - 1);
-            }
-            slots[at] = (feature, rows.len() as u32);
-            rows.push(row);
+            rows.push((feature, row));
         }
         if !rest.is_empty() {
             return Err(ModelError::Length);
         }
+        let table = Table::new(rows);
         Ok(Self {
             scale,
             moves: Moves::new(&transitions),
-            known,
-            slots,
-            rows,
+            edge: Word::edge(&table),
+            table,
             data,
         })
     }
@@ -174,19 +167,66 @@ impl Tagger {
         out
     }
 
-    /// Whether a feature may have a row; false for most that have none.
-    #[inline]
-    fn is_known(&self, feature: u32) -> bool {
-        self.known[feature as usize % KNOWN / 64] >> (feature % 64) & 1 == 1
+    /// Its weights.
+    #[cfg(test)]
+    pub(super) fn table(&self) -> &Table {
+        &self.table
     }
 
-    fn row(&self, feature: u32) -> Option<&[i8; ROW]> {
-        let mut at = feature as usize & (self.slots.len() - 1);
-        loop {
-            match self.slots[at] {
-                (_, u32::MAX) => return None,
-                (known, index) if known == feature => return self.rows.get(index as usize),
-                _ => at = (at + 1) & (self.slots.len() - 1),
+    /// The emission scores of the tokens of `work`: a sum of weights over all their features.
+    fn weigh(&self, text: &str, rules: &[Found], lexicon: &Lexicon, work: &mut Work) {
+        let count = work.tokens.len();
+        work.sums.clear();
+        work.sums.resize(count + 2 * MARGIN, [0; ROW]);
+        work.seen.clear();
+        let mut long = Word::default();
+        for (index, token) in work.tokens.iter().enumerate() {
+            let word = &text[token.span.clone()];
+            let word = work.words.word(word, token.into(), lexicon, &self.table, &mut long);
+            work.seen.push(word.seen);
+            add_all(&mut work.sums[index + MARGIN], &word.own);
+            Word::spread(&word.beside, &mut work.sums[index + MARGIN - Word::REACH..]);
+        }
+        // Beyond both ends of the sentence stand words that are none.
+        for place in (0..Word::REACH).chain(count + Word::REACH..count + MARGIN) {
+            Word::spread(&self.edge, &mut work.sums[place..]);
+        }
+        mark(&work.tokens, rules, &mut work.seen);
+        // The tables are larger than the nearest caches: so every place is known before the first weight is read.
+        work.places.clear();
+        work.places.resize(count * JOINT, 0);
+        work.ends.clear();
+        let mut end = 0;
+        for index in 0..count {
+            end += self.table.sift(joint(&work.seen, index), &mut work.places[end..]);
+            work.ends.push(end);
+        }
+        self.table.find(&mut work.places[..end]);
+        let mut from = 0;
+        for (index, end) in work.ends.iter().enumerate() {
+            let sum = &mut work.sums[index + MARGIN];
+            self.table.add(&work.places[from..*end], sum);
+            from = *end;
+            let told = Told::around(&work.seen, index);
+            if told != Told::NOTHING {
+                self.tell(told, &work.seen[index], sum);
+            }
+        }
+        work.emissions.clear();
+        work.emissions.extend(
+            work.sums[MARGIN..MARGIN + count]
+                .iter()
+                .map(|sum| sum.map(|sum| f32::from(sum) * self.scale)),
+        );
+    }
+
+    /// What a token weighs of which something is told, instead of nothing.
+    fn tell(&self, told: Told, token: &Seen, sum: &mut [i16; ROW]) {
+        let before = Told::NOTHING.features(token);
+        for (now, before) in told.features(token).into_iter().zip(before) {
+            if now != before {
+                add(sum, self.table.row(now));
+                add_all(sum, &self.table.row(before).map(|weight| -i16::from(weight)));
             }
         }
     }
@@ -202,31 +242,7 @@ impl Tagger {
         out: &mut Vec<Found>,
     ) {
         tokens(text, segment, &mut work.tokens);
-        features(text, &work.tokens, rules, lexicon, &mut work.features, &mut work.ends);
-        let mut from = 0;
-        work.emissions.clear();
-        for end in &work.ends {
-            // The tables are larger than the nearest caches, and what a branch would decide is as good as chance: so features are sifted
-            // without one, and every place is known before the first weight is read.
-            let (mut known, mut count) = ([0; MOST_FEATURES], 0);
-            for feature in work.features[from..*end].iter().take(MOST_FEATURES) {
-                known[count] = *feature;
-                count += usize::from(self.is_known(*feature));
-            }
-            let mut rows = [None; MOST_FEATURES];
-            for (row, feature) in rows.iter_mut().zip(&known[..count]) {
-                *row = self.row(*feature);
-            }
-            // 32 features of at most 127 fit.
-            let mut sum = [0i16; ROW];
-            for row in rows.iter().flatten() {
-                for (sum, weight) in sum.iter_mut().zip(*row) {
-                    *sum = sum.wrapping_add(i16::from(*weight));
-                }
-            }
-            from = *end;
-            work.emissions.push(sum.map(|sum| f32::from(sum) * self.scale));
-        }
+        self.weigh(text, rules, lexicon, work);
         let chain = &mut work.chain;
         chain.run(&work.emissions, &self.moves);
         let tags = chain.decode();
@@ -255,11 +271,16 @@ impl Tagger {
     }
 }
 
-/// Room that one scan uses again and again.
+/// Room that scans use again and again, all with the same tagger and lexicon.
 #[derive(Default)]
 pub(super) struct Work {
     tokens: Vec<Token>,
-    features: Vec<u32>,
+    words: Words,
+    seen: Vec<Seen>,
+    /// Sums of weights of the tokens, and of those that would stand [`MARGIN`] before and after them.
+    sums: Vec<[i16; ROW]>,
+    /// Features that need neighbours, then the places of their rows; `ends[i]` is where those of token `i` end.
+    places: Vec<u32>,
     ends: Vec<usize>,
     emissions: Vec<[f32; ROW]>,
     chain: Chain,
@@ -284,6 +305,35 @@ impl Moves {
         }
         Self { from, to }
     }
+}
+
+/// Adds up rows of steps, each times its weight, in their order.
+#[inline]
+fn through(weights: &[f32; ROW], steps: &[[f32; ROW]; ROW]) -> [f32; ROW] {
+    let mut row = [0.0; ROW];
+    for (weight, steps) in weights.iter().zip(steps) {
+        row.iter_mut()
+            .zip(steps)
+            .for_each(|(cell, step)| *cell += weight * step);
+    }
+    row
+}
+
+#[inline]
+fn multiply(row: &mut [f32; ROW], by: &[f32; ROW]) {
+    row.iter_mut().zip(by).for_each(|(cell, by)| *cell *= by);
+}
+
+/// Divides each of two rows by its sum. Additions wait for each other: so both are summed at once.
+#[inline]
+fn normal(left: &mut [f32; ROW], right: &mut [f32; ROW]) {
+    let sums = left
+        .iter()
+        .zip(&*right)
+        .fold((0.0f32, 0.0f32), |sums, (left, right)| (sums.0 + left, sums.1 + right));
+    let sums = (sums.0.max(f32::MIN_POSITIVE), sums.1.max(f32::MIN_POSITIVE));
+    left.iter_mut().for_each(|cell| *cell /= sums.0);
+    right.iter_mut().for_each(|cell| *cell /= sums.1);
 }
 
 /// Forward and backward sums of one sentence, scaled at every token.
@@ -319,45 +369,27 @@ impl Chain {
                 .for_each(|(cell, score)| *cell = (score - most).exp());
             row
         }));
-        let normal = |mut row: [f32; ROW]| {
-            let sum: f32 = row.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-            row.iter_mut().for_each(|cell| *cell /= sum);
-            row
-        };
         forward.clear();
-        for potential in &*potentials {
-            let mut row = [0.0; ROW];
-            match forward.last() {
-                // A sentence begins as if something outside stood before it.
-                None => (0..TAGS).for_each(|to| row[to] = moves.from[0][to]),
-                Some(last) => {
-                    for (from, weight) in last.iter().enumerate() {
-                        row.iter_mut()
-                            .zip(&moves.from[from])
-                            .for_each(|(cell, step)| *cell += weight * step);
-                    }
-                }
-            }
-            row.iter_mut()
-                .zip(potential)
-                .for_each(|(cell, potential)| *cell *= potential);
-            forward.push(normal(row));
-        }
+        forward.resize(potentials.len(), [0.0; ROW]);
         backward.clear();
         backward.resize(potentials.len(), [1.0 / TAGS as f32; ROW]);
-        for at in (1..potentials.len()).rev() {
-            let mut ahead = backward[at];
-            ahead
-                .iter_mut()
-                .zip(&potentials[at])
-                .for_each(|(cell, potential)| *cell *= potential);
-            let mut row = [0.0; ROW];
-            for (weight, steps) in ahead.iter().zip(&moves.to) {
-                row.iter_mut()
-                    .zip(steps)
-                    .for_each(|(cell, step)| *cell += weight * step);
+        // One goes on at the beginning and one at the end: neither waits for the other, only each for its own last
+        // step.
+        for (step, back) in (0..potentials.len()).zip((0..potentials.len()).rev()) {
+            let mut ahead = match step.checked_sub(1) {
+                // A sentence begins as if something outside stood before it.
+                None => moves.from[0],
+                Some(last) => through(&forward[last], &moves.from),
+            };
+            multiply(&mut ahead, &potentials[step]);
+            let mut behind = backward[back];
+            multiply(&mut behind, &potentials[back]);
+            let mut behind = through(&behind, &moves.to);
+            normal(&mut ahead, &mut behind);
+            forward[step] = ahead;
+            if let Some(earlier) = back.checked_sub(1) {
+                backward[earlier] = behind;
             }
-            backward[at - 1] = normal(row);
         }
     }
 
@@ -366,6 +398,10 @@ impl Chain {
         let mut last = 0;
         (0..self.forward.len())
             .map(|at| {
+                if self.surely_outside(at) {
+                    last = 0;
+                    return last;
+                }
                 let row = self.marginals(at);
                 last = (0..TAGS)
                     .filter(|tag| allowed(last, *tag))
@@ -373,6 +409,15 @@ impl Chain {
                 last
             })
             .collect()
+    }
+
+    /// Whether outside is more than twice as likely as any other tag at a token, so that dividing by a sum changes
+    /// nothing.
+    fn surely_outside(&self, at: usize) -> bool {
+        let mut row = self.forward[at];
+        multiply(&mut row, &self.backward[at]);
+        let outside = row[0];
+        row[1..].iter().fold(true, |sure, other| sure & (2.0 * other < outside))
     }
 
     /// The probability of a tag at a token.
@@ -383,9 +428,7 @@ impl Chain {
     /// The probabilities of all tags at a token.
     pub fn marginals(&self, at: usize) -> [f32; ROW] {
         let mut row = self.forward[at];
-        row.iter_mut()
-            .zip(&self.backward[at])
-            .for_each(|(cell, backward)| *cell *= backward);
+        multiply(&mut row, &self.backward[at]);
         let sum: f32 = row.iter().sum::<f32>().max(f32::MIN_POSITIVE);
         row.iter_mut().for_each(|cell| *cell /= sum);
         row
@@ -410,6 +453,7 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use super::super::features::features;
     use super::*;
 
     #[test]
@@ -417,14 +461,44 @@ mod tests {
         let rows = [(7, [1; ROW]), (9, [-3; ROW])];
         let bytes = Tagger::write([5; 32], 0.1, &[[0; ROW]; ROW], &rows);
         let tagger = Tagger::read(&bytes).unwrap();
-        assert_eq!(tagger.row(9), Some(&[-3; ROW]));
-        assert_eq!(tagger.row(8), None);
+        assert_eq!(tagger.table.row(9), &[-3; ROW]);
+        assert_eq!(tagger.table.row(8), &[0; ROW]);
         assert_eq!(tagger.trained_on(), hex::encode([5; 32]));
         for at in 0..bytes.len() {
             let mut wrong = bytes.clone();
             wrong[at] ^= 1;
             assert!(Tagger::read(&wrong).is_err(), "{at}");
             assert!(Tagger::read(&bytes[..at]).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn remembered_words_weigh_what_a_list_of_features_weighs() {
+        use crate::phi::tests::PHI;
+        let tagger = Tagger::built_in().unwrap();
+        let mut work = Work::default();
+        let (mut list, mut ends) = (Vec::new(), Vec::new());
+        for text in [
+            "a",
+            "Dr. Smith",
+            "Anna,",
+            "On 3 May 2021 Dr. Anna Smith (MRN: CC-98765) came\nto St. Mary’s Hospital in New York; Anna Smith left.",
+            "a-word-longer-than-fifteen-bytes Åsa Åsa a-word-longer-than-fifteen-bytes",
+        ] {
+            let rules = PHI.rules(text, None);
+            tokens(text, &(0..text.len()), &mut work.tokens);
+            tagger.weigh(text, &rules, PHI.lexicon(), &mut work);
+            features(text, &work.tokens, &rules, PHI.lexicon(), &mut list, &mut ends);
+            let mut from = 0;
+            for (emission, end) in work.emissions.iter().zip(&ends) {
+                let mut sum = [0; ROW];
+                for feature in &list[from..*end] {
+                    add(&mut sum, tagger.table.row(*feature));
+                }
+                assert_eq!(*emission, sum.map(|sum| f32::from(sum) * tagger.scale), "{text}");
+                from = *end;
+            }
+            assert_eq!(work.emissions.len(), ends.len());
         }
     }
 

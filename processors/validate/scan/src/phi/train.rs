@@ -123,7 +123,7 @@ fn tags(phi: &Phi, document: &Document, words: &[Token]) -> Vec<usize> {
     let mut tags = vec![0; words.len()];
     for span in &document.spans {
         let value = &document.text[span.range.clone()];
-        let country = phi.lexicon().word(value).flags & (flag::COUNTRY | flag::STATE | flag::NATION) != 0;
+        let country = phi.lexicon().phrase(value).flags & (flag::COUNTRY | flag::STATE | flag::NATION) != 0;
         let year = value.len() == 4 && value.bytes().all(|byte| byte.is_ascii_digit());
         // What the law allows is not learned as a find.
         let kind = match span.coarse {
