@@ -1,6 +1,7 @@
-//! The engines that read text, apart from each other: each takes a text and says what it finds where, keeps nothing, and knows neither documents
-//! nor verdicts. `cofferdam-validate` puts them together.
+//! The engines that read text, apart from each other: each takes a text and says what it finds where, keeps nothing of it but single
+//! words, in memory, whose weights it need not add up again, and knows neither documents nor verdicts. `cofferdam-validate` puts them together.
 
+mod eight;
 pub mod hit;
 pub mod injection;
 pub mod phi;

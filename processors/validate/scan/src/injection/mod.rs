@@ -10,7 +10,6 @@
 //! the same sentence where it belongs. Rules and score are evidence, no proof.
 
 mod draft;
-mod eight;
 mod error;
 pub mod evaluate;
 mod explain;

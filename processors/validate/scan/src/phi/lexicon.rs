@@ -1,5 +1,7 @@
 //! Words and what is known of them: gazetteers and the context words of the packs, in one open-addressing table.
 
+use crate::eight::{HIGH, lower};
+
 /// What a word may be. A word may be several things.
 #[allow(missing_docs, reason = "the names say it")]
 pub mod flag {
@@ -148,19 +150,6 @@ pub fn last_bytes(bytes: &[u8]) -> u64 {
             [] => 0,
         },
     }
-}
-
-/// The high bit of each byte.
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Eight ASCII bytes in lower case.
-#[inline]
-fn lower(block: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // Adding carries into a byte's high bit from `A` on, and from the byte after `Z` on.
-    let from_a = block.wrapping_add(ONES * u64::from(0x80 - b'A'));
-    let past_z = block.wrapping_add(ONES * u64::from(0x80 - b'Z' - 1));
-    block | (from_a & !past_z & HIGH) >> 2
 }
 
 /// What is known of a word.

@@ -3,6 +3,7 @@
 //! Ordinary lower-case text is only stepped over, and that is what makes the rest affordable.
 
 use super::lexicon::{Entry, Lexicon};
+use crate::eight::{HIGH, within};
 
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,20 +67,6 @@ pub fn gap(bytes: &[u8], at: usize) -> usize {
         (0xC2, _) => 2,
         _ => 0,
     }
-}
-
-/// The high bit of each byte of a block of eight.
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The bytes of a block from `first` to `last`, by their high bits. What is not ASCII counts as the byte without its
-/// high bit.
-#[inline]
-fn within(block: u64, first: u8, last: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // Adding carries into a byte's high bit from `first` on, and from the byte after `last` on; never into the next
-    // byte.
-    let low = block & !HIGH;
-    (low + ONES * u64::from(0x80 - first)) & !(low + ONES * u64::from(0x7f - last)) & HIGH
 }
 
 /// Where the first byte at or after `at` stands that `wanted` marks in a block, or the last few bytes begin, which fill

@@ -5,7 +5,7 @@
 
 use super::grams::{Rolling, WORD_SEED, finish, row, step};
 use super::letters::ASCII;
-use crate::injection::eight::{EACH, HIGH, eight, within};
+use crate::eight::{EACH, HIGH, eight, within};
 use crate::injection::language::Language;
 use crate::injection::lexicon::Lexicon;
 

@@ -1,7 +1,7 @@
 //! Which steps of the normaliser are worth trying.
 
 use super::encoded::may_hold;
-use crate::injection::eight::{HIGH, eight, within};
+use crate::eight::{HIGH, eight, within};
 
 /// What the survey saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -139,8 +139,8 @@ fn turned(block: &[u8], least: i64) -> bool {
 #[inline]
 fn letters(rest: &[u8]) -> (usize, u8) {
     let eight = eight(rest, 0);
-    let upper = within(eight & !HIGH, b'A', b'Z') & !eight;
-    let lower = within(eight & !HIGH, b'a', b'z') & !eight;
+    let upper = within(eight, b'A', b'Z') & !eight;
+    let lower = within(eight, b'a', b'z') & !eight;
     let length = (!(upper | lower) & HIGH).trailing_zeros() / 8;
     let word = u64::MAX.checked_shr(64 - 8 * length).unwrap_or(0);
     let cases = u8::from(upper & word != 0) << 1 | u8::from(lower & word != 0) << 2;
