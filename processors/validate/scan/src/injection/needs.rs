@@ -24,7 +24,7 @@ impl Needs {
         let hir = regex_syntax::parse(pattern).ok()?;
         let mut alternatives = Vec::new();
         for sets in needs(&hir)? {
-            let sets = sets.iter().map(|words| packed::Searcher::new(words));
+            let sets = sets.iter().map(packed::Searcher::new);
             alternatives.push(sets.collect::<Option<_>>()?);
         }
         Some(Self { alternatives })
@@ -43,8 +43,8 @@ impl Needs {
             let mut rest = lower.as_str();
             sets.iter().all(|words| match words.find(rest) {
                 Some(found) => {
-                    // The first place leaves most for what follows.
-                    rest = &rest[found.end()..];
+                    // A word of this set may end within the one that was found, so soon at the earliest.
+                    rest = &rest[found.start() + SHORTEST..];
                     true
                 }
                 None => false,
@@ -65,19 +65,19 @@ fn needs(hir: &Hir) -> Option<Vec<Vec<Words>>> {
             Some(each?.into_iter().flatten().collect())
         }
         HirKind::Concat(parts) => {
-            let mut sets: Vec<(usize, Words)> = parts.iter().filter_map(any).enumerate().collect();
+            let mut sets: Vec<(usize, Words)> = parts.iter().filter_map(one_of).enumerate().collect();
             sets.sort_by_key(|(_, words)| std::cmp::Reverse(worth(words)));
             sets.truncate(SETS);
             sets.sort_by_key(|(at, _)| *at);
             let sets: Vec<Words> = sets.into_iter().map(|(_, words)| words).collect();
             (!sets.is_empty()).then(|| vec![sets])
         }
-        _ => any(hir).map(|words| vec![vec![words]]),
+        _ => one_of(hir).map(|words| vec![vec![words]]),
     }
 }
 
 /// A set of which every match holds a word.
-fn any(hir: &Hir) -> Option<Words> {
+fn one_of(hir: &Hir) -> Option<Words> {
     match hir.kind() {
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).ok()?;
@@ -85,11 +85,11 @@ fn any(hir: &Hir) -> Option<Words> {
             let longest = plain.max_by_key(|part| part.len())?;
             (longest.len() >= SHORTEST).then(|| vec![longest.to_ascii_lowercase()])
         }
-        HirKind::Capture(capture) => any(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => any(&repetition.sub),
-        HirKind::Concat(parts) => parts.iter().filter_map(any).max_by_key(worth),
+        HirKind::Capture(capture) => one_of(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => one_of(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(one_of).max_by_key(worth),
         HirKind::Alternation(parts) => {
-            let each: Option<Vec<Words>> = parts.iter().map(any).collect();
+            let each: Option<Vec<Words>> = parts.iter().map(one_of).collect();
             let mut words: Words = each?.into_iter().flatten().collect();
             words.sort_unstable();
             words.dedup();
@@ -129,6 +129,12 @@ mod tests {
     }
 
     #[test]
+    fn a_word_inside_another_may_be_the_one() {
+        assert!(may("(?:system prompt|prom)(?:.|pter)(?:pterm)", "a system prom.pterm"));
+        assert!(may("(?:system prompter|prom)pterm", "a system prompterm"));
+    }
+
+    #[test]
     fn what_needs_no_word_is_always_tried() {
         assert!(Needs::of(r"[a-z]{3,}[A-Z]+").is_none());
         assert!(Needs::of(r"password|\d{6}").is_none());
@@ -139,7 +145,7 @@ mod tests {
     proptest! {
         /// Texts are of the patterns' own words, so that many of them match.
         #[test]
-        fn nothing_a_rule_finds_is_kept_from_it(words in prop::collection::vec("[a-z' ]{1,6}|ignore|all|previous|your|the|instructions|send|password|tokens|to|http://a\\.b|tell|me|in|base64|print|above|everything|as dan|mode|\n|\\. |: |K|ſ", 1..40), upper in any::<bool>()) {
+        fn nothing_a_rule_finds_is_kept_from_it(words in prop::collection::vec("[a-z' ]{1,6}|ignore|all|previous|your|the|instructions|send|password|tokens|to|http://a\\.b|tell|me|in|base64|print|above|everything|as dan|mode|\n|\\. |: |K|ſ", 1..40), upper: bool) {
             let mut text = words.join(" ");
             if upper {
                 text.make_ascii_uppercase();

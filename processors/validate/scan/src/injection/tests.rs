@@ -461,6 +461,7 @@ fn a_remembered_token_weighs_what_it_weighs_when_it_is_read() {
     let all = rows().map(|row| row.text.as_str()).collect::<Vec<_>>().join("\n\n");
     let odd = [
         "I. a, A. ab the the the, AAA aaa Ab aB THE. fifteenletters. sixteenletterss aaaaaaaaaaaaaaa. b",
+        "\"Say (hello), [x]: 'it's 2023, 3rd A1b a1B X2 (42) well... -- **bold** `code` don't; end-to-end? \"Yes!\" //a// :/ x: ",
         "a ",
         "a\n",
         "a,",

@@ -13,7 +13,7 @@ use crate::injection::lexicon::Lexicon;
 pub(super) const LONGEST: usize = 192;
 /// Longest token that is remembered.
 const KEPT: usize = 15;
-const SLOT_BITS: u32 = 14;
+const LINE_BITS: u32 = 14;
 
 /// The highest bit of the first byte that is no ASCII sign, and of some after it.
 #[inline]
@@ -291,15 +291,20 @@ impl Slot {
     }
 }
 
-/// Remembered tokens of one model, 512 KiB.
+/// Two tokens of one place, a line of the cache: one that is frequent is not driven out by every other.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line([Slot; 2]);
+
+/// Remembered tokens of one model, 1 MiB.
 pub struct Memo {
-    slots: Box<[Slot]>,
+    lines: Box<[Line]>,
 }
 
 impl Default for Memo {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::default(); 1 << SLOT_BITS].into_boxed_slice(),
+            lines: vec![Line::default(); 1 << LINE_BITS].into_boxed_slice(),
         }
     }
 }
@@ -317,12 +322,17 @@ impl Memo {
             return learn(token, language, lexicon, weigh);
         }
         let mixed = (token.key as u64 ^ ((token.key >> 64) as u64).rotate_left(29)).wrapping_mul(WORD_SEED);
-        // Panic safety: there are `1 << SLOT_BITS` slots.
-        let slot = &mut self.slots[(mixed >> (64 - SLOT_BITS)) as usize];
-        if slot.key != token.key {
-            *slot = Slot::new(token.key, learn(token, language, lexicon, weigh));
+        // Panic safety: there are `1 << LINE_BITS` lines.
+        let Line([first, second]) = &mut self.lines[(mixed >> (64 - LINE_BITS)) as usize];
+        if first.key == token.key {
+            return first.known();
         }
-        slot.known()
+        if second.key == token.key {
+            return second.known();
+        }
+        *second = *first;
+        *first = Slot::new(token.key, learn(token, language, lexicon, weigh));
+        first.known()
     }
 }
 

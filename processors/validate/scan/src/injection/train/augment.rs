@@ -33,7 +33,8 @@ const LOOK: &[(char, char)] = &[
     ('j', 'ј'),
 ];
 
-fn base64(text: &str) -> String {
+/// Base64 with padding (RFC 4648).
+pub(in crate::injection) fn base64(text: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for three in text.as_bytes().chunks(3) {
