@@ -151,6 +151,22 @@ fn more_ways_to_hide() {
     assert!(rules(&format!("note {twice}")).contains(&"injection/base64-text".into()));
 }
 
+/// Whether a word is hidden in a place does not depend on what else is.
+#[test]
+fn short_hidden_words_are_found_alone() {
+    for (text, rule) in [
+        ("so 6c 69 73 74 65 6e so", "injection/hex-text"),
+        (
+            "so 01101100 01101001 01110011 01110100 01100101 01101110.",
+            "injection/hex-text",
+        ),
+        ("so \\u0041aGVsbG8gdGhlcmUgZnJpZW5k, so", "injection/base64-text"),
+        ("so aGVsbG8gdGhl\u{200b}cmUgZnJpZW5k, so", "injection/base64-text"),
+    ] {
+        assert!(rules(text).contains(&rule.into()), "{text}");
+    }
+}
+
 #[test]
 fn ordinary_writing_is_no_evidence() {
     for text in [

@@ -33,7 +33,7 @@ pub struct Normal {
 const DEPTH: usize = 3;
 
 /// Applies the steps `clues` calls for. Nothing when no step changed the text. Linear in the text for each step.
-pub fn normalise(text: &str, clues: Clues, language: &Language) -> Option<Normal> {
+pub fn normalise(text: &str, mut clues: Clues, language: &Language) -> Option<Normal> {
     if clues.none() {
         return None;
     }
@@ -51,16 +51,14 @@ pub fn normalise(text: &str, clues: Clues, language: &Language) -> Option<Normal
     };
     if clues.characters {
         let next = characters::plain(&form, &mut evidence);
-        take(&mut form, next);
+        let plain = take(&mut form, next);
         let next = lookalike::unify(&form, &mut evidence);
-        take(&mut form, next);
+        let unified = take(&mut form, next);
+        // What the characters hid may be spelled or encoded in its turn.
+        if plain || unified {
+            clues = clues.or(survey(&form.text));
+        }
     }
-    // What the characters hid may be spelled or encoded in its turn.
-    let clues = if evidence.is_empty() {
-        clues
-    } else {
-        clues.or(survey(&form.text))
-    };
     if clues.encoded {
         for depth in 0..DEPTH {
             let next = encoded::decode(&form, language, &mut evidence);

@@ -76,6 +76,8 @@ static CLASSES: [u8; 256] = classes();
 const BLOCK: usize = 1024;
 /// Shortest Base64 or hexadecimal run that is opened.
 pub(super) const RUN: usize = 16;
+/// Groups of two or eight digits, in a row, that are opened: fewer are no word.
+const GROUPS: u32 = 6;
 /// Letters standing alone, in a row, that are joined.
 pub(super) const ALONE: u32 = 5;
 
@@ -147,6 +149,15 @@ fn letters(rest: &[u8]) -> (usize, u8) {
     (length as usize, cases)
 }
 
+/// Whether the last `run` bytes may be opened. What follows an escape may begin later, so it may be anything.
+fn opens(bytes: &[u8], run: usize) -> bool {
+    let (before, run) = bytes.split_at(bytes.len() - run);
+    before
+        .last()
+        .is_some_and(|byte| CLASSES[usize::from(*byte)] & ESCAPE != 0)
+        || may_hold(run)
+}
+
 /// What the text may hide. Two passes over the bytes, and a third over what may be Base64.
 pub fn survey(text: &str) -> Clues {
     let mut clues = Clues::default();
@@ -189,8 +200,7 @@ pub fn survey(text: &str) -> Clues {
                 };
             } else {
                 if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
-                    let end = start + at - 1;
-                    clues.encoded = may_hold(&bytes[end - run..end]);
+                    clues.encoded = opens(&bytes[..start + at - 1], run);
                 }
                 (run, run_mixed) = (0, 0);
             }
@@ -214,7 +224,7 @@ pub fn survey(text: &str) -> Clues {
                     }
                     if length == 8 && plain == 0 || length == 2 {
                         binary += 1;
-                        clues.encoded |= binary >= 8;
+                        clues.encoded |= binary >= GROUPS;
                     } else {
                         binary = 0;
                     }
@@ -235,14 +245,14 @@ pub fn survey(text: &str) -> Clues {
         }
     }
     if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
-        clues.encoded = may_hold(&bytes[bytes.len() - run..]);
+        clues.encoded = opens(bytes, run);
     }
     if plain > 0 && subs > 0 {
         leet_words += 1;
     }
     clues.spaced |= plain == 1 && single + 1 >= ALONE;
     clues.leet |= leet_words >= 2;
-    clues.encoded |= escapes >= 4 || binary >= 7;
+    clues.encoded |= escapes >= 4 || binary + 1 >= GROUPS;
     if high {
         clues.characters = text.chars().any(notable);
     }
