@@ -253,7 +253,8 @@ impl SchemaDocument {
 
 impl Engine for SchemaDocument {
     fn piece(&mut self, piece: &Piece<'_>, _: &mut Collector) {
-        let shift = piece.plain_start().map(|start| start - piece.at);
+        // After bytes that are no text the characters may be further on than the bytes: their places differ then.
+        let shift = piece.plain_start().and_then(|start| start.checked_sub(piece.at));
         if *self.shift.get_or_insert(shift) != shift {
             self.shift = Some(None);
         }

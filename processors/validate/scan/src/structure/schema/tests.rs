@@ -269,6 +269,23 @@ fn documents() {
     );
 }
 
+/// A byte that is no text is read as a character of three: what follows has no place in bytes, and a line still.
+#[test]
+fn bytes_that_are_no_text_take_no_places() {
+    let engine = (
+        Json::new(JsonOptions::default(), ()),
+        SchemaDocument::new(schema(), SchemaLimits::default()),
+    );
+    let mut scan = TextScan::new(engine, TextOptions::default());
+    let start = "{\"tags\": [\"ééééééé".as_bytes();
+    for part in [start, b"\x80\"],", b"\n\"id\": -77}"] {
+        scan.feed(part);
+    }
+    let report = scan.finish().0;
+    let range = report.findings.iter().find(|p| p.rule == "schema/json-range").unwrap();
+    assert_eq!((range.span.clone(), range.line), (None, Some(2)));
+}
+
 #[test]
 fn what_is_too_large_is_said() {
     let bytes = SchemaLimits {
