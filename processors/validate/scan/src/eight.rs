@@ -24,11 +24,29 @@ pub(crate) fn lower(eight: u64) -> u64 {
 /// Eight bytes of `rest` from `at` on; zeros behind its end.
 #[inline]
 pub(crate) fn eight(rest: &[u8], at: usize) -> u64 {
-    match rest.get(at..).and_then(<[u8]>::first_chunk) {
+    let rest = rest.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
         Some(bytes) => u64::from_le_bytes(*bytes),
-        None => (0..8).rev().fold(0, |all, back| {
-            (all << 8) | u64::from(rest.get(at + back).copied().unwrap_or(0))
-        }),
+        None => few(rest),
+    }
+}
+
+/// At most seven bytes, with zeros behind them.
+#[inline]
+pub(crate) fn few(bytes: &[u8]) -> u64 {
+    let count = bytes.len();
+    // Where two parts overlap they say the same.
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4))
+        }
+        _ => match *bytes {
+            [a, .., c] => {
+                u64::from(a) | u64::from(bytes[count / 2]) << (8 * (count / 2)) | u64::from(c) << (8 * (count - 1))
+            }
+            [a] => u64::from(a),
+            [] => 0,
+        },
     }
 }
 
@@ -47,6 +65,11 @@ mod tests {
             for (at, byte) in bytes.iter().enumerate() {
                 prop_assert_eq!(told[at] == 0x80, (from..=to).contains(&(byte & 0x7f)));
                 prop_assert_eq!(small[at], byte.to_ascii_lowercase());
+            }
+            for length in 0..8 {
+                let mut padded = bytes;
+                padded[length..].fill(0);
+                prop_assert_eq!(few(&bytes[..length]).to_le_bytes(), padded);
             }
             prop_assert_eq!(eight(&bytes[..5], 2).to_le_bytes(), [bytes[2], bytes[3], bytes[4], 0, 0, 0, 0, 0]);
         }

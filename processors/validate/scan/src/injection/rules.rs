@@ -210,7 +210,6 @@ impl Rules {
         // the bytes around its keywords that a rule has still to look at
         let mut pending: Vec<Option<Range<usize>>> = Vec::new();
         let mut counts: Vec<u32> = Vec::new();
-        let mut lower = String::new();
         self.keywords.find(text, |keyword, span| {
             let Some(owner) = self.owners[keyword] else {
                 if findings.turned.last().is_none_or(|last| last + NEAR <= span.start) {
@@ -236,14 +235,14 @@ impl Rules {
                 }
                 slot => {
                     if let Some(range) = slot.replace(around) {
-                        self.look(owner, text, range, &mut lower, &mut counts, &mut findings);
+                        self.look(owner, text, range, &mut counts, &mut findings);
                     }
                 }
             }
         });
         for (owner, range) in pending.into_iter().enumerate() {
             if let Some(range) = range {
-                self.look(owner, text, range, &mut lower, &mut counts, &mut findings);
+                self.look(owner, text, range, &mut counts, &mut findings);
             }
         }
         findings.found.sort_by_key(|found| (found.span.start, found.rule));
@@ -252,18 +251,12 @@ impl Rules {
         findings
     }
 
-    fn look(
-        &self,
-        owner: usize,
-        text: &str,
-        range: Range<usize>,
-        lower: &mut String,
-        counts: &mut [u32],
-        findings: &mut Findings,
-    ) {
+    fn look(&self, owner: usize, text: &str, range: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
         let rule = &self.rules[owner];
-        if let Some(needs) = &rule.needs
-            && !needs.may(&text[range.clone()], lower)
+        if rule
+            .needs
+            .as_ref()
+            .is_some_and(|needs| !needs.may(&text[range.clone()]))
         {
             return;
         }

@@ -1,6 +1,6 @@
 //! Words and what is known of them: gazetteers and the context words of the packs, in one open-addressing table.
 
-use crate::eight::{HIGH, lower};
+use crate::eight::{HIGH, few, lower};
 
 /// What a word may be. A word may be several things.
 #[allow(missing_docs, reason = "the names say it")]
@@ -96,7 +96,7 @@ impl Key {
             key = key.block(lower(block));
             rest = tail;
         }
-        let last = last_bytes(rest);
+        let last = few(rest);
         if (high | last) & HIGH != 0 {
             return self.letters(word);
         }
@@ -130,25 +130,6 @@ impl Key {
         Key((self.0 ^ length as u64)
             .wrapping_mul(0xff51_afd7_ed55_8ccd)
             .rotate_left(29))
-    }
-}
-
-/// At most seven bytes as a block, with zeros after them.
-#[inline]
-pub fn last_bytes(bytes: &[u8]) -> u64 {
-    let count = bytes.len();
-    // Where two parts overlap they say the same.
-    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4))
-        }
-        _ => match *bytes {
-            [a, .., c] => {
-                u64::from(a) | u64::from(bytes[count / 2]) << (8 * (count / 2)) | u64::from(c) << (8 * (count - 1))
-            }
-            [a] => u64::from(a),
-            [] => 0,
-        },
     }
 }
 

@@ -4,9 +4,10 @@
 //! text that is made to collide costs what it would cost without.
 
 use super::features::{BESIDE, EDGE, Gap, Seen, Told, beside, see};
-use super::lexicon::{Lexicon, last_bytes};
+use super::lexicon::Lexicon;
 use super::table::{Table, add};
 use super::tagger::ROW;
+use crate::eight::few;
 
 /// Words that are remembered: a power of two, some 400 KB.
 const PLACES: usize = 1 << 11;
@@ -107,8 +108,8 @@ fn key(word: &str, gap: Gap) -> Option<Key> {
         return None;
     }
     let (first, last) = match word.as_bytes().split_first_chunk::<8>() {
-        Some((first, rest)) => (u64::from_le_bytes(*first), last_bytes(rest)),
-        None => (last_bytes(word.as_bytes()), 0),
+        Some((first, rest)) => (u64::from_le_bytes(*first), few(rest)),
+        None => (few(word.as_bytes()), 0),
     };
     let rest = (length as u64) << 2 | u64::from(gap.spaced) << 1 | u64::from(gap.broken);
     Some([first, last | rest << 56])

@@ -10,6 +10,9 @@ const READABLE: f32 = 5.2;
 /// Escaped letters in one place that no writer needs.
 const ESCAPES: u32 = 4;
 
+/// Digits of Base64 that tell whether a run may be opened.
+const FIRST: usize = 64;
+
 /// Times Base64 in Base64 is opened at once.
 const NESTED: usize = 3;
 
@@ -107,20 +110,12 @@ fn open(run: &[u8], language: &Language) -> Option<String> {
 
 /// Whether `run`, of digits of Base64, may be opened: what most names and paths would be as Base64 is no text, as their first bytes tell.
 pub(super) fn may_hold(run: &[u8]) -> bool {
-    let mut bytes = [0; 48];
-    let mut length = 0;
-    for (out, four) in bytes.chunks_exact_mut(3).zip(run.chunks_exact(4)) {
-        let bits = four.iter().fold(0, |bits, digit| {
-            (bits << 6) | u32::from(VALUES[usize::from(*digit)] & 63)
-        });
-        out.copy_from_slice(&bits.to_be_bytes()[1..]);
-        length += 3;
-    }
-    let bytes = &bytes[..length];
     let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t');
-    let text =
-        !bytes.iter().any(control) && std::str::from_utf8(bytes).map_or_else(|e| e.error_len().is_none(), |_| true);
-    text || hexadecimal(run)
+    let text = |bytes: &[u8]| {
+        let broken = std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_some());
+        !broken && !bytes.iter().any(control)
+    };
+    base64(&run[..run.len().min(FIRST)]).is_some_and(|bytes| text(&bytes)) || hexadecimal(run)
 }
 
 fn hexadecimal(run: &[u8]) -> bool {

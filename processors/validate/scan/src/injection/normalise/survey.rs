@@ -36,26 +36,20 @@ impl Clues {
     }
 }
 
-const LETTER: u8 = 1;
-const DIGIT: u8 = 2;
-const BASE64: u8 = 4;
-const SPACE: u8 = 8;
-const ESCAPE: u8 = 16;
-const SIGN: u8 = 32;
-const BEYOND: u8 = 64;
+const DIGIT: u8 = 1;
+const BASE64: u8 = 2;
+const ESCAPE: u8 = 4;
+const SIGN: u8 = 8;
+const BEYOND: u8 = 16;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut b = 0;
     while b < 256 {
         let c = b as u8;
-        table[b] = if c.is_ascii_alphabetic() {
-            LETTER | BASE64
-        } else if c.is_ascii_digit() {
+        table[b] = if c.is_ascii_digit() {
             DIGIT | BASE64
-        } else if c.is_ascii_whitespace() {
-            SPACE
-        } else if matches!(c, b'+' | b'/' | b'-' | b'_') {
+        } else if c.is_ascii_alphabetic() || matches!(c, b'+' | b'/' | b'-' | b'_') {
             BASE64
         } else if matches!(c, b'\\' | b'%' | b'&') {
             ESCAPE
