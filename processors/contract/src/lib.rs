@@ -7,6 +7,7 @@
 pub mod battery;
 mod catalog;
 mod command;
+pub mod cores;
 mod deps;
 mod document;
 mod erased;

@@ -3,10 +3,10 @@
 //! One pool serves the whole process, with one thread a core. Whoever seals or opens waits for it instead of working itself, so that however many documents are in
 //! hand, no more threads compute than there are cores. Small pieces stay with the thread that has them: handing them over costs more than doing them.
 
-use std::num::NonZero;
 use std::sync::OnceLock;
 
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use cofferdam_processor::cores;
+use rayon_core::ThreadPool;
 use tokio::sync::oneshot;
 
 /// From this many bytes on, work is shared.
@@ -25,16 +25,7 @@ pub enum Workers {
 /// The pool; `None` on one core, or when no threads can be had: then the caller does the work.
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let made = POOL.get_or_init(|| {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(cores)
-            .thread_name(|n| format!("seal-{n}"))
-            // Who waits for work that panicked is told by [`offload`]; the process goes on.
-            .panic_handler(drop);
-        (cores > 1).then(|| pool.build().ok()).flatten()
-    });
-    made.as_ref()
+    POOL.get_or_init(|| cores::pool("seal")).as_ref()
 }
 
 impl Workers {
@@ -75,6 +66,8 @@ pub(crate) fn join<A: Send, B: Send>(
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
 
     #[test]

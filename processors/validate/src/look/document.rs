@@ -18,8 +18,14 @@ pub struct Look {
     schemas: Selected,
     /// Bytes there will be, as somebody claims.
     size: u64,
+    /// Bytes that came so far.
+    seen: u64,
     state: State,
 }
+
+/// Bytes after which the text is asked whether it has enough for a scan: multiples of this, wherever chunks end, so that a document gives the same findings
+/// in the same order however it arrives.
+const STEP: u64 = 128 * 1024;
 
 enum State {
     /// The head so far.
@@ -38,6 +44,7 @@ impl Look {
             claims,
             schemas: Selected::default(),
             size,
+            seen: 0,
             state: State::Head(Vec::new()),
         }
     }
@@ -59,16 +66,22 @@ impl Look {
             let head = std::mem::take(head);
             let whole = later.is_empty() && self.size == PAGE;
             self.begin(&head, whole, gather);
+            self.seen = PAGE;
             chunk = later;
         }
-        self.body(chunk, gather);
-    }
-
-    fn body(&mut self, chunk: &[u8], gather: &mut Gather) {
         if let State::Text(text, structure) = &mut self.state {
-            // Labelled values first: what the text's scan finds in their place is the same.
-            structure.feed(chunk, gather);
-            text.feed(chunk, gather);
+            while !chunk.is_empty() {
+                let until = (STEP - self.seen % STEP) as usize;
+                let (now, later) = chunk.split_at(chunk.len().min(until));
+                // Labelled values first: what the text's scan finds in their place is the same.
+                structure.feed(now, gather);
+                text.feed(now);
+                self.seen += now.len() as u64;
+                if now.len() == until {
+                    text.scan(gather);
+                }
+                chunk = later;
+            }
         }
     }
 
@@ -107,7 +120,7 @@ impl Look {
             // The mark is for the structure, which says so; the text begins behind it.
             if let State::Text(text, structure) = &mut self.state {
                 structure.feed(head, gather);
-                text.feed(&head[guess.mark.min(head.len())..], gather);
+                text.feed(&head[guess.mark.min(head.len())..]);
             }
         }
     }

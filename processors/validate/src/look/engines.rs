@@ -107,6 +107,22 @@ pub enum EngineError {
     Unknown(String),
 }
 
+/// What the engines tell of a window besides what they found.
+pub(super) enum Told {
+    Score(&'static str, f32),
+    Limit(&'static str),
+}
+
+impl Told {
+    /// Notes it for the document.
+    pub(super) fn to(self, gather: &mut Gather) {
+        match self {
+            Self::Score(name, value) => gather.score(name, value),
+            Self::Limit(name) => gather.limit(name, 1),
+        }
+    }
+}
+
 /// All engines. Shared by every document and thread.
 pub struct Engines {
     phi: Option<Arc<Phi>>,
@@ -351,15 +367,16 @@ impl Engines {
         versions
     }
 
-    /// Everything the engines find in one window of a text. Limits and scores go to `gather`.
-    pub(super) fn scan(&self, text: &str, path: &str, gather: &mut Gather) -> Vec<Decoded> {
+    /// Everything the engines find in one window of a text, and what there is to tell besides.
+    pub(super) fn scan(&self, text: &str, path: &str) -> (Vec<Decoded>, Vec<Told>) {
         let mut hits = Vec::new();
+        let mut told = Vec::new();
         if let Some(phi) = &self.phi {
             phi.scan(text, None, &mut hits);
         }
         if let Some(injection) = &self.injection {
             let score = injection.scan(text, &mut hits);
-            gather.score("injection", score.document);
+            told.push(Told::Score("injection", score.document));
         }
         let mut decoded = Vec::new();
         if let Some(secrets) = &self.secrets {
@@ -369,9 +386,7 @@ impl Engines {
                     .scan_decoded(text, Some(path), &DecodeLimits::default(), &mut decoded)
                     .names(),
             );
-            for name in reached {
-                gather.limit(name, 1);
-            }
+            told.extend(reached.into_iter().map(Told::Limit));
         }
         self.hidden(text, &mut decoded);
         let plain = hits.into_iter().map(|hit| Decoded {
@@ -380,7 +395,7 @@ impl Engines {
         });
         let mut all: Vec<Decoded> = plain.chain(decoded).collect();
         all.retain(|found| self.reports(&found.hit.rule));
-        all
+        (all, told)
     }
 
     /// Names of columns and members come from the document. Where such a name is itself something that would be a finding, it is not repeated: of a table

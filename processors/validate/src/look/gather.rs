@@ -6,8 +6,8 @@ use cofferdam_schemas::Finding;
 
 /// Parts that were not checked and are named one by one.
 const NOT_CHECKED: usize = 200;
-/// Places of labelled values that are remembered until the scan of the text comes there.
-const LABELLED: usize = 100_000;
+/// Places of labelled values that are remembered until the scan of the text comes there, at most a megabyte and some later.
+const LABELLED: usize = 200_000;
 /// The scan of the text reports in windows; within one it may go back by its overlap.
 const BEHIND: u64 = 64 * 1024;
 /// Bytes of a labelled value in the document, however it is written: 1,024 characters, six bytes each.

@@ -287,7 +287,8 @@ impl Inside<'_> {
             return;
         }
         let name = rows.table.document.name().to_owned();
-        let found = self.engines.scan(&text, &name, &mut self.gather);
+        let (found, told) = self.engines.scan(&text, &name);
+        told.into_iter().for_each(|told| told.to(&mut self.gather));
         for one in found {
             let at = cells.partition_point(|(start, ..)| *start <= one.hit.span.start).max(1) - 1;
             let Some((_, row, column)) = cells.get(at) else {
@@ -362,7 +363,7 @@ impl Visitor for Inside<'_> {
     fn text(&mut self, place: &Place, text: &str) {
         self.flush();
         let mut scan = TextScan::new(self.engines.clone(), place.name(), place.inside(), Encoding::Utf8, 0);
-        scan.feed(text.as_bytes(), &mut self.gather);
+        scan.feed(text.as_bytes());
         scan.finish(&mut self.gather);
         self.tell();
     }

@@ -3,6 +3,7 @@
 //! The engines (crates `cofferdam-scan` and `cofferdam-inside`) know nothing of each other and keep nothing. Here a text is cut in windows for
 //! them, their hits become findings with a place, and what they find is kept within bounds.
 
+mod cores;
 mod document;
 mod engines;
 mod gather;

@@ -1,4 +1,7 @@
 //! One text through the engines that read text, in windows.
+//!
+//! Windows are cut where the text says, not where chunks end, and are scanned on all cores, [`GROUP`] at a time; what they find is reported in the order
+//! of the text. So a text gives the same findings however it arrives and however many cores there are.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,10 +11,12 @@ use cofferdam_scan::secrets::{self, Decoded};
 use cofferdam_scan::structure::text::{Decoder, Encoding, OwnedPiece, Piece};
 use cofferdam_schemas::{Finding, Span};
 
-use super::{Engines, Gather};
+use super::{Engines, Gather, cores};
 
-/// Bytes of text that are scanned at once.
+/// Bytes of text in a window, at most.
 const WINDOW: usize = 256 * 1024;
+/// Windows that are scanned at the same time. No more on more cores: it decides in which order findings come.
+const GROUP: usize = 4;
 /// Bytes that two windows share: as far as the engines follow a key block.
 const OVERLAP: usize = 20 * 1024;
 /// Values longer than this are passages, of which nothing is shown.
@@ -48,32 +53,23 @@ impl Window {
         OwnedPiece::push(&mut self.pieces, piece);
     }
 
-    /// The byte of the document from which this byte of the window came.
-    fn source(&self, index: usize) -> u64 {
-        let mut before = 0;
-        for piece in &self.pieces {
-            let end = before + piece.text().len();
-            if index < end {
-                return piece.piece().source(index - before);
-            }
-            before = end;
-        }
-        self.pieces
-            .last()
-            .map_or(0, |last| last.piece().source(last.text().len()))
+    /// The piece on which a byte of the window stands, and where in it. The window begins at `base` of the decoded text.
+    fn piece(&self, base: u64, index: usize) -> Option<(&OwnedPiece, usize)> {
+        let at = base + index as u64;
+        let after = self.pieces.partition_point(|piece| piece.piece().at <= at);
+        let piece = self.pieces.get(after.checked_sub(1)?)?;
+        Some((piece, (at - piece.piece().at) as usize))
     }
 
-    /// The byte after the last of a range that ends here.
-    fn source_end(&self, index: usize) -> u64 {
-        let mut before = 0;
-        for piece in &self.pieces {
-            let end = before + piece.text().len();
-            if index <= end {
-                return piece.piece().source(index - before);
-            }
-            before = end;
-        }
-        self.source(index)
+    /// Bytes of the document from which these of the window came.
+    fn source(&self, base: u64, range: &Range<usize>) -> Span {
+        let start = self.piece(base, range.start);
+        let start = start.map_or(0, |(piece, index)| piece.piece().source(index));
+        // The end of the piece with the last byte, not the beginning of the next: between them may be bytes that are no text.
+        let last = range.end.checked_sub(1).filter(|last| *last >= range.start);
+        let last = last.and_then(|last| self.piece(base, last));
+        let end = last.map_or(start, |(piece, index)| piece.piece().source(index + 1));
+        Span { start, end }
     }
 
     /// Lets go of everything before a place, a character boundary.
@@ -109,15 +105,16 @@ impl TextScan {
         }
     }
 
-    /// The next bytes.
-    pub fn feed(&mut self, chunk: &[u8], gather: &mut Gather) {
-        // Small turns, so that a window never grows far beyond its size.
-        for part in chunk.chunks(WINDOW / 2) {
-            let window = &mut self.window;
-            self.decoder.feed(part, &mut |piece| window.push(piece));
-            if self.window.text.len() >= WINDOW {
-                self.scan(false, gather);
-            }
+    /// The next bytes. Nothing is scanned: that is for [`scan`](Self::scan) and [`finish`](Self::finish).
+    pub fn feed(&mut self, chunk: &[u8]) {
+        let window = &mut self.window;
+        self.decoder.feed(chunk, &mut |piece| window.push(piece));
+    }
+
+    /// Scans what has come, once it is enough for all cores. Asked at places of the document that do not depend on how it arrives.
+    pub fn scan(&mut self, gather: &mut Gather) {
+        if self.window.text.len() >= GROUP * WINDOW {
+            self.windows(false, gather);
         }
     }
 
@@ -125,66 +122,53 @@ impl TextScan {
     pub fn finish(mut self, gather: &mut Gather) {
         let window = &mut self.window;
         self.decoder.finish(&mut |piece| window.push(piece));
-        self.scan(true, gather);
+        self.windows(true, gather);
         let engines = &self.engines;
         for name in engines.names() {
             gather.checked(name);
         }
     }
 
-    /// Scans the window and keeps its end for the next one.
-    fn scan(&mut self, last: bool, gather: &mut Gather) {
-        let len = self.window.text.len();
-        if len == 0 {
-            return;
-        }
-        let cut = if last {
-            len
-        } else {
-            // After a line, or else between characters.
-            let line = self
-                .window
-                .text
-                .rfind('\n')
-                .filter(|at| *at >= len / 2)
-                .map(|at| at + 1);
-            line.unwrap_or_else(|| self.window.text.floor_char_boundary(len))
-        };
-        // Each window answers for what begins before the middle of its overlap with the next.
-        let until = if last {
-            u64::MAX
-        } else {
-            self.base + (cut - OVERLAP / 2) as u64
-        };
-        let mut found = self.engines.scan(&self.window.text[..cut], &self.path, gather);
-        found.sort_by_key(|decoded| decoded.hit.span.start);
+    /// Scans the windows there are and keeps the rest of the text.
+    fn windows(&mut self, last: bool, gather: &mut Gather) {
+        let (windows, rest) = cuts(&self.window.text, last);
+        let text = &self.window.text;
+        let scanned = cores::each(&windows, |window| {
+            self.engines.scan(&text[window.clone()], &self.path)
+        });
         let mut place = LineCount {
             at: 0,
             line: self.line,
             start: self.line_start,
         };
-        for Decoded { hit, chain } in found {
-            let at = self.base + hit.span.start as u64;
-            if at < self.seen || at >= until {
-                continue;
+        for (window, (mut found, told)) in windows.iter().zip(scanned) {
+            // Each window answers for what begins before the middle of its overlap with the next.
+            let until = match last && window.end == self.window.text.len() {
+                true => u64::MAX,
+                false => self.base + (window.end - OVERLAP / 2) as u64,
+            };
+            told.into_iter().for_each(|told| told.to(gather));
+            found.sort_by_key(|decoded| decoded.hit.span.start);
+            for Decoded { mut hit, chain } in found {
+                hit.span = window.start + hit.span.start..window.start + hit.span.end;
+                let at = self.base + hit.span.start as u64;
+                if at < self.seen || at >= until {
+                    continue;
+                }
+                let span = self.window.source(self.base, &hit.span);
+                let category = hit.rule.split('/').next().unwrap_or(&hit.rule);
+                if gather.is_labelled(category, span.start, span.end) || gather.counted(&hit.rule) {
+                    continue;
+                }
+                place.forward(&self.window.text, self.base, hit.span.start);
+                gather.add(self.finding(hit, span, &chain.names(), &place, gather.hash_key()));
             }
-            let span = self.source_span(&hit.span);
-            let category = hit.rule.split('/').next().unwrap_or(&hit.rule);
-            if gather.is_labelled(category, span.start, span.end) || gather.counted(&hit.rule) {
-                continue;
-            }
-            place.forward(&self.window.text, self.base, hit.span.start);
-            gather.add(self.finding(hit, span, &chain.names(), &place, gather.hash_key()));
+            self.seen = until;
         }
-        if last {
-            return;
-        }
-        let keep = self.window.text.floor_char_boundary(cut - OVERLAP);
-        place.back(&self.window.text, self.base, keep, self.line, self.line_start);
+        place.back(&self.window.text, self.base, rest, self.line, self.line_start);
         (self.line, self.line_start) = (place.line, place.start);
-        self.window.drop_before(keep);
-        self.base += keep as u64;
-        self.seen = until;
+        self.window.drop_before(rest);
+        self.base += rest as u64;
     }
 
     fn finding(&self, hit: Hit, span: Span, chain: &[&str], place: &LineCount, key: Option<&[u8]>) -> Finding {
@@ -202,12 +186,27 @@ impl TextScan {
         show(&mut finding, &self.window.text[range], key);
         finding
     }
+}
 
-    fn source_span(&self, range: &Range<usize>) -> Span {
-        Span {
-            start: self.window.source(range.start),
-            end: self.window.source_end(range.end),
+/// The windows of a text, and where what is not yet part of a window or overlaps with the next begins.
+fn cuts(text: &str, last: bool) -> (Vec<Range<usize>>, usize) {
+    let mut windows = Vec::new();
+    let mut start = 0;
+    loop {
+        if text.len() - start <= WINDOW {
+            if last && start < text.len() {
+                windows.push(start..text.len());
+                start = text.len();
+            }
+            return (windows, start);
         }
+        let end = text.floor_char_boundary(start + WINDOW);
+        // After a line, or else between characters.
+        let middle = text.floor_char_boundary(start + WINDOW / 2);
+        let line = text[middle..end].rfind('\n').map(|at| middle + at + 1);
+        let end = line.unwrap_or(end);
+        windows.push(start..end);
+        start = text.floor_char_boundary(end - OVERLAP);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The battery, and whole documents through the processor.
 
 mod rules;
+mod windows;
 
 use std::sync::Arc;
 
