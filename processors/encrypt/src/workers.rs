@@ -3,10 +3,7 @@
 //! One pool serves the whole process, with one thread a core. Whoever seals or opens waits for it instead of working itself, so that however many documents are in
 //! hand, no more threads compute than there are cores. Small pieces stay with the thread that has them: handing them over costs more than doing them.
 
-use std::sync::OnceLock;
-
-use cofferdam_processor::cores;
-use rayon_core::ThreadPool;
+use cofferdam_processor::cores::Cores;
 use tokio::sync::oneshot;
 
 /// From this many bytes on, work is shared.
@@ -22,16 +19,12 @@ pub enum Workers {
     Cores,
 }
 
-/// The pool; `None` on one core, or when no threads can be had: then the caller does the work.
-fn pool() -> Option<&'static ThreadPool> {
-    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    POOL.get_or_init(|| cores::pool("seal")).as_ref()
-}
+static CORES: Cores = Cores::new("seal");
 
 impl Workers {
     /// Runs work on `len` bytes and tells it whether it may split itself with [`join`].
     pub(crate) fn run<R: Send>(self, len: usize, work: impl FnOnce(bool) -> R + Send) -> R {
-        match (self, pool()) {
+        match (self, CORES.pool()) {
             (Workers::Cores, Some(pool)) if len >= SHARED_FROM => pool.install(|| work(true)),
             _ => work(false),
         }
@@ -41,7 +34,7 @@ impl Workers {
 /// Does work away from the threads that serve everybody: on the pool, so that what is computed for all documents together is bounded by the cores, or where there is none
 /// on a thread for blocking work. `None`: it panicked, or the runtime is shutting down.
 pub(crate) async fn offload<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
-    match pool() {
+    match CORES.pool() {
         Some(pool) => {
             let (send, made) = oneshot::channel();
             pool.spawn(move || drop(send.send(work())));

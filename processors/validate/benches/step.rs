@@ -7,6 +7,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use cofferdam_scan::injection::train::data;
@@ -16,7 +17,17 @@ use cofferdam_validate::{Config, Files};
 const MB: usize = 1_000_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let said = |option: &str| std::env::args().any(|argument| argument == option);
+    let (quick, alone) = (said("--quick"), said("--one-core"));
+    if alone {
+        one_core()?;
+    } else {
+        let mut again = Command::new(std::env::current_exe()?);
+        let status = again.arg("--one-core").args(quick.then_some("--quick")).status()?;
+        if !status.success() {
+            return Err(format!("the part on one core failed ({status})").into());
+        }
+    }
     let folder = tempfile::Builder::new().prefix("cofferdam-bench-").tempdir()?;
     let files = Files::new(Config::default().plan()?, Some(vec![7; 32]))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -37,11 +48,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     took.sort_by(f64::total_cmp);
     for (name, share) in [("p50", 0.50), ("p99", 0.99)] {
         figure(
-            &format!("step.text-1MB.{name}"),
+            &format!("step.text-1MB.{}{name}", if alone { "one-core." } else { "" }),
             took[((took.len() - 1) as f64 * share) as usize],
             "ms",
         );
     }
+    if alone {
+        return Ok(());
+    }
+    records(folder.path(), if quick { 20_000 } else { 100_000 })?;
 
     // Nothing fits it but its type, its sums and the signatures.
     let noise = folder.path().join("noise.bin");
@@ -73,6 +88,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     figure("step.text-long.size", size as f64 / 1e9, "GB");
     figure("step.text-long.rate", size as f64 / took / 1e6, "MB/s");
     figure("step.text-long.memory", most_resident()? - before, "MB");
+    Ok(())
+}
+
+/// From here on there is only one core.
+fn one_core() -> Result<(), Box<dyn std::error::Error>> {
+    let allowed = rustix::thread::sched_getaffinity(None)?;
+    let first = (0..1024).find(|cpu| allowed.is_set(*cpu)).ok_or("no core")?;
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(first);
+    Ok(rustix::thread::sched_setaffinity(None, &one)?)
+}
+
+/// Texts of half a kilobyte, each a document of its own, as a program: what it reads, compares and prints included.
+fn records(folder: &Path, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let release = std::env::current_exe()?;
+    let program = release.ancestors().nth(2).ok_or("no folder")?.join("cofferdam");
+    let rows = data::parse(data::DEV)?;
+    let fits = |row: &&data::Row| !row.attack() && (400..600).contains(&row.text.len());
+    let texts: Vec<&str> = rows.iter().filter(fits).map(|row| row.text.as_str()).collect();
+    let set = folder.join("set.jsonl");
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&set)?);
+    for (number, text) in texts.iter().cycle().take(count).enumerate() {
+        // None is the same as another.
+        let line = serde_json::json!({"text": format!("{number} {text} {}", texts[number * 7 % texts.len()].len())});
+        writeln!(out, "{line}")?;
+    }
+    drop(out);
+    let began = Instant::now();
+    let mut scan = Command::new(program);
+    scan.args(["--json", "scan", "--records", "--field", "text"]).arg(&set);
+    let status = scan.stdout(Stdio::null()).status()?;
+    // Three and more say what was found.
+    if !matches!(status.code(), Some(0 | 3..=5)) {
+        return Err(format!("the scan of the records failed ({status})").into());
+    }
+    let rate = count as f64 / began.elapsed().as_secs_f64();
+    figure("step.records.rate", rate / 1e3, "thousand documents/s");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::child::inside_of;
 use crate::config::Policy;
 use crate::kind::{Claim, Detected, PAGE};
-use crate::look::{Engines, Gather, Look, Outcome};
+use crate::look::{Engines, Gather, Look, Outcome, Seen};
 use crate::rulebook::Rulebook;
 use crate::scan::{Claims, End, Integrity, Scanner, SignatureScanner, finding};
 
@@ -41,6 +41,8 @@ pub struct Inspected {
     pub end: End,
     /// Whether it was text, and scanned as such.
     pub text: bool,
+    /// What it is, where its head was all of it: told from the same claims.
+    pub detected: Option<Detected>,
     /// What the scanners say.
     pub outcome: Outcome,
 }
@@ -109,7 +111,7 @@ impl Inspection {
             ..
         } = self;
         let end = if over { End::Limit } else { End::Whole };
-        let text = look.finish(&mut gather);
+        let Seen { text, detected } = look.finish(&mut gather);
         for scanner in scanners {
             let report = scanner.finish(end);
             report.findings.into_iter().for_each(|finding| gather.add(finding));
@@ -125,6 +127,7 @@ impl Inspection {
             seen,
             end,
             text,
+            detected,
             outcome: gather.finish(),
         }
     }

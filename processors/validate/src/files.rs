@@ -156,10 +156,12 @@ impl Files {
         };
         let mut inspection = Inspection::new(&rules.policy, &rules.engines, about);
         inspection.feed(text.as_bytes());
-        let inspected = inspection.finish();
-        let mut pages = Pages::new(inspected.seen, inspected.head.clone());
-        pages.close();
-        let mut detected = detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown());
+        let mut inspected = inspection.finish();
+        let mut detected = inspected.detected.take().unwrap_or_else(|| {
+            let mut pages = Pages::new(inspected.seen, inspected.head.clone());
+            pages.close();
+            detect(&pages, &[]).unwrap_or_else(|_| Detected::unknown())
+        });
         if rules.engines.yara().is_some() {
             // They look at files, in a child process.
             detected.not_checked.push("yara");

@@ -35,7 +35,7 @@ mod yara;
 pub use crate::core::risk;
 pub use child::{ChildError, Children, child_main};
 pub use cofferdam_scan::hit::Hit;
-pub use cofferdam_scan::injection::poison::{Batch, Limits as BatchLimits};
+pub use cofferdam_scan::injection::poison::{Batch, Limits as BatchLimits, Outline};
 pub use config::{CategoryConfig, Config, Plan, Policy, TenantConfig, Threshold};
 pub use error::ValidateError;
 pub use files::{FileError, Files};

@@ -3,13 +3,15 @@
 mod read;
 mod split;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use cofferdam_encrypt::keys::StatementKeyFile;
+use cofferdam_processor::cores::Cores;
 use cofferdam_schemas::{Finding, Severity, Span, Verdict};
-use cofferdam_validate::{Batch, BatchLimits, Files};
+use cofferdam_validate::{Batch, BatchLimits, Files, Outline};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -19,8 +21,10 @@ use crate::args::{Global, Scan};
 use crate::bom::sign;
 use crate::output::{Exit, Failure, json_line, on_terminal, printable};
 
-/// Records scanned together.
-const BLOCK: usize = 512;
+/// Records that are scanned while those before are compared.
+const BLOCK: usize = 2_048;
+/// Records that a thread takes at a time.
+const PART: usize = 32;
 
 /// What is kept of a record that was scanned.
 struct Scanned {
@@ -97,22 +101,25 @@ fn one(
     let mut batch = language
         .as_ref()
         .map(|language| Batch::new(BatchLimits::default(), language));
+    let compared = batch.is_some();
     let mut all: Vec<Scanned> = Vec::new();
-    loop {
-        let block = reader.block(fields, BLOCK)?;
-        let Some(last) = block.last() else { break };
+    let mut before: Vec<Ready> = Vec::new();
+    let mut block = reader.block(fields, BLOCK)?;
+    while let Some(last) = block.last() {
         bar.set_position(last.end);
-        let mut scanned = scan_block(files, &name, &block);
-        if let Some(batch) = &mut batch {
-            for (record, one) in block.iter().zip(&mut scanned) {
-                let told = batch.add(&record.text, record.label.as_deref());
-                one.like = told.like;
-                one.findings
-                    .extend(told.hits.into_iter().map(|hit| finding(hit, &record.text)));
-            }
-        }
-        all.extend(scanned);
+        // While all threads scan these records, this one compares those before with each other and reads the next.
+        let (scanned, next) = std::thread::scope(|scope| {
+            let scanning = scope.spawn(|| scan_block(files, &name, &block, compared));
+            let ready = std::mem::take(&mut before).into_iter();
+            all.extend(ready.map(|ready| compare(ready, batch.as_mut())));
+            let next = reader.block(fields, BLOCK);
+            (scanning.join(), next)
+        });
+        let scanned = scanned.map_err(|_| anyhow::anyhow!("the scan of {name} ended unexpectedly"))?;
+        before = block.into_iter().zip(scanned).collect();
+        block = next?;
     }
+    all.extend(before.into_iter().map(|ready| compare(ready, batch.as_mut())));
     bar.finish_and_clear();
     let mut summary = Value::Null;
     if let Some(batch) = batch {
@@ -169,29 +176,40 @@ fn one(
     Ok(worst)
 }
 
-fn scan_block(files: &Files, name: &str, block: &[Record]) -> Vec<Scanned> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let share = block.len().div_ceil(threads).max(1);
-    let scan =
-        |records: &[Record]| -> Vec<Scanned> { records.iter().map(|record| scan_one(files, name, record)).collect() };
-    let mut scanned = Vec::with_capacity(block.len());
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = block
-            .chunks(share)
-            .map(|part| scope.spawn(move || scan(part)))
-            .collect();
-        for (part, records) in parts.into_iter().zip(block.chunks(share)) {
-            // A panic is a fault of ours: the records are not lost but incomplete.
-            let done = part.join();
-            scanned.extend(done.unwrap_or_else(|_| {
-                records
-                    .iter()
-                    .map(|record| failed(record, "the scan ended unexpectedly"))
-                    .collect()
-            }));
-        }
+/// A record and what is known of it alone.
+type Ready = (Record, (Scanned, Option<Outline>));
+
+fn scan_block(files: &Files, name: &str, block: &[Record], compared: bool) -> Vec<(Scanned, Option<Outline>)> {
+    static CORES: Cores = Cores::new("records");
+    let scan = |record: &Record| {
+        (
+            scan_one(files, name, record),
+            compared.then(|| Outline::of(&record.text)),
+        )
+    };
+    let parts: Vec<&[Record]> = block.chunks(PART).collect();
+    let scanned = CORES.each(&parts, |part| -> Vec<_> {
+        // A panic is a fault of ours: the record is not lost but incomplete.
+        let guarded = |record| catch_unwind(AssertUnwindSafe(|| scan(record)));
+        let lost = |record| (failed(record, "the scan ended unexpectedly"), None);
+        part.iter()
+            .map(|record| guarded(record).unwrap_or_else(|_| lost(record)))
+            .collect()
     });
-    scanned
+    scanned.into_iter().flatten().collect()
+}
+
+/// Adds what the records before it say of a record.
+fn compare((record, (mut one, outline)): Ready, batch: Option<&mut Batch<'_>>) -> Scanned {
+    if let Some(batch) = batch {
+        // Of a record whose scan was lost nothing is compared.
+        let outline = outline.unwrap_or_else(|| Outline::of(""));
+        let told = batch.add_outlined(&record.text, outline, record.label.as_deref());
+        one.like = told.like;
+        let hits = told.hits.into_iter();
+        one.findings.extend(hits.map(|hit| finding(hit, &record.text)));
+    }
+    one
 }
 
 fn failed(record: &Record, reason: &'static str) -> Scanned {

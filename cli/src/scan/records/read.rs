@@ -18,6 +18,9 @@ use crate::scan::human::plain;
 /// Longest record; a longer one is `incomplete`.
 const LONGEST: usize = 16 << 20;
 
+/// Bytes of text after which a block is full.
+const MUCH: usize = 8 << 20;
+
 /// Where a record stands in its file, and what of it is scanned.
 pub(super) struct Record {
     pub(super) start: u64,
@@ -169,9 +172,11 @@ impl Reader {
         hex::encode(self.seen.borrow().sha256.clone().finalize())
     }
 
+    /// The next records, at most so many, and few when they are long. None at the end.
     pub(super) fn block(&mut self, fields: &Fields, most: usize) -> anyhow::Result<Vec<Record>> {
-        let mut block = Vec::new();
-        while block.len() < most {
+        let mut block: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        while block.len() < most && bytes < MUCH {
             let record = match &mut self.kind {
                 Kind::Parquet { records, runtime } => {
                     let rows = runtime.block_on(records.block(most))?;
@@ -181,7 +186,10 @@ impl Reader {
                 Kind::Table { csv, names } => next_row(csv, names, fields)?,
             };
             match record {
-                Some(record) => block.push(record),
+                Some(record) => {
+                    bytes += record.text.len();
+                    block.push(record);
+                }
                 None => break,
             }
         }

@@ -21,9 +21,10 @@ pub fn detect(text: &str, whole: bool, claimed: bool) -> Option<Dialect> {
             .convincing(delimiter, claimed)
             .then_some((shape.columns, delimiter))
     };
-    // The most columns win; of equals the one that stands first above.
+    // The most columns win; of equals the one that stands first above. Without a claim one column is none.
     let best = DELIMITERS
         .iter()
+        .filter(|delimiter| claimed || text.contains(**delimiter))
         .filter_map(|delimiter| judge(*delimiter))
         .rev()
         .max_by_key(|(columns, _)| *columns);

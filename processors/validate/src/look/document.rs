@@ -21,6 +21,15 @@ pub struct Look {
     /// Bytes that came so far.
     seen: u64,
     state: State,
+    detected: Option<Detected>,
+}
+
+/// What a run of bytes was.
+pub struct Seen {
+    /// Whether it was text, and scanned.
+    pub text: bool,
+    /// What it is, where its head was all of it.
+    pub detected: Option<Detected>,
 }
 
 /// Bytes after which the text is asked whether it has enough for a scan: multiples of this, wherever chunks end, so that a document gives the same findings
@@ -46,6 +55,7 @@ impl Look {
             size,
             seen: 0,
             state: State::Head(Vec::new()),
+            detected: None,
         }
     }
 
@@ -96,7 +106,10 @@ impl Look {
         let Ok(detected) = detect(&pages, &self.claims) else {
             return;
         };
-        if let Some(detected) = is_text(detected) {
+        if whole {
+            self.detected = Some(detected.clone());
+        }
+        if matches!(detected.class, Class::Text | Class::Html | Class::Script) {
             let guess = detect_encoding(head, whole);
             let delimiter = detected.facts.get("delimiter").and_then(|text| text.as_str());
             let delimiter = delimiter.and_then(|text| text.as_bytes().first().copied());
@@ -125,25 +138,25 @@ impl Look {
         }
     }
 
-    /// There are no more. Says whether it was text, and scanned.
-    pub fn finish(mut self, gather: &mut Gather) -> bool {
+    /// There are no more.
+    pub fn finish(mut self, gather: &mut Gather) -> Seen {
         if let State::Head(head) = &mut self.state {
             let head = std::mem::take(head);
             if !head.is_empty() {
                 self.begin(&head, true, gather);
             }
         }
-        match self.state {
+        let text = match self.state {
             State::Text(text, structure) => {
                 structure.finish(gather);
                 text.finish(gather);
                 true
             }
             State::Head(_) | State::Other => false,
+        };
+        Seen {
+            text,
+            detected: self.detected,
         }
     }
-}
-
-fn is_text(detected: Detected) -> Option<Detected> {
-    matches!(detected.class, Class::Text | Class::Html | Class::Script).then_some(detected)
 }

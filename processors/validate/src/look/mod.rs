@@ -3,7 +3,6 @@
 //! The engines (crates `cofferdam-scan` and `cofferdam-inside`) know nothing of each other and keep nothing. Here a text is cut in windows for
 //! them, their hits become findings with a place, and what they find is kept within bounds.
 
-mod cores;
 mod document;
 mod engines;
 mod gather;
@@ -13,7 +12,7 @@ mod shelf;
 mod structure;
 mod text;
 
-pub use document::Look;
+pub use document::{Look, Seen};
 pub use engines::{EngineError, Engines, Packs, RuleInfo};
 pub use gather::{Gather, Outcome};
 pub use inside::{Answer, Request, answer};

@@ -6,12 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use cofferdam_processor::cores::Cores;
 use cofferdam_scan::hit::Hit;
 use cofferdam_scan::secrets::{self, Decoded};
 use cofferdam_scan::structure::text::{Decoder, Encoding, OwnedPiece, Piece};
 use cofferdam_schemas::{Finding, Span};
 
-use super::{Engines, Gather, cores};
+use super::{Engines, Gather};
 
 /// Bytes of text in a window, at most.
 const WINDOW: usize = 256 * 1024;
@@ -19,6 +20,8 @@ const WINDOW: usize = 256 * 1024;
 const GROUP: usize = 4;
 /// Bytes that two windows share: as far as the engines follow a key block.
 const OVERLAP: usize = 20 * 1024;
+/// Threads that share the windows of long texts. A child process may start none and scans by itself.
+static CORES: Cores = Cores::new("scan");
 /// Values longer than this are passages, of which nothing is shown.
 const SHOWN: usize = 512;
 /// Values at least this long cannot be guessed from their hash, if they are random; shorter ones are hashed under a key or not at all.
@@ -133,9 +136,7 @@ impl TextScan {
     fn windows(&mut self, last: bool, gather: &mut Gather) {
         let (windows, rest) = cuts(&self.window.text, last);
         let text = &self.window.text;
-        let scanned = cores::each(&windows, |window| {
-            self.engines.scan(&text[window.clone()], &self.path)
-        });
+        let scanned = CORES.each(&windows, |window| self.engines.scan(&text[window.clone()], &self.path));
         let mut place = LineCount {
             at: 0,
             line: self.line,

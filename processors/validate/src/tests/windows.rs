@@ -18,7 +18,7 @@ fn look(name: &str, body: &[u8], chunk: usize, most: usize) -> Outcome {
     for chunk in body.chunks(chunk) {
         look.feed(chunk, &mut gather);
     }
-    assert!(look.finish(&mut gather), "it is a text");
+    assert!(look.finish(&mut gather).text);
     gather.finish()
 }
 
@@ -34,7 +34,10 @@ fn letter(bytes: usize) -> (String, Vec<(u64, u64, u64)>) {
             planted.push((text.len() as u64, text.len() as u64 + 11, line));
             text.push_str(&format!("536-22-{:04}, as she says.\n", 1000 + line % 8999));
         } else {
-            text.push_str(&format!("{}\n", "the river was high that year ".repeat(1 + line as usize % 4)));
+            text.push_str(&format!(
+                "{}\n",
+                "the river was high that year ".repeat(1 + line as usize % 4)
+            ));
         }
     }
     (text, planted)
@@ -64,13 +67,24 @@ fn every_window_answers_for_its_part() {
 #[test]
 fn bytes_that_are_no_text_do_not_move_what_stands_behind_them() {
     let (text, _) = letter(600_000);
-    let body: Vec<u8> = text.bytes().map(|byte| if byte == b'v' { 0xff } else { byte }).collect();
+    let body: Vec<u8> = text
+        .bytes()
+        .map(|byte| if byte == b'v' { 0xff } else { byte })
+        .collect();
     let planted = letter(600_000).1;
     assert_eq!(numbers(&look("letter.txt", &body, 10_000, 100_000)), planted);
     // Two bytes a character: places are those of the document.
-    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let moved = planted.iter().map(|(start, end, line)| (start * 2 + 2, end * 2 + 2, *line));
-    assert_eq!(numbers(&look("letter.txt", &wide, 10_001, 100_000)), moved.collect::<Vec<_>>());
+    let wide: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    let moved = planted
+        .iter()
+        .map(|(start, end, line)| (start * 2 + 2, end * 2 + 2, *line));
+    assert_eq!(
+        numbers(&look("letter.txt", &wide, 10_001, 100_000)),
+        moved.collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -86,7 +100,10 @@ fn a_document_gives_the_same_however_it_arrives() {
             let whole = look(name, body.as_bytes(), body.len(), most);
             assert!(whole.findings.len() >= 50, "{name}: {}", whole.findings.len());
             for chunk in [999, 64 * 1024, 100_000, 256 * 1024] {
-                assert!(look(name, body.as_bytes(), chunk, most) == whole, "{name} in chunks of {chunk}, {most}");
+                assert!(
+                    look(name, body.as_bytes(), chunk, most) == whole,
+                    "{name} in chunks of {chunk}, {most}"
+                );
             }
         }
     }

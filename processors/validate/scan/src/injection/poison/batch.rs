@@ -4,9 +4,11 @@
 //! 1 kB. Beyond [`Limits`] records are still counted and compared with those before, but no longer kept; the summary says
 //! so.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cofferdam_schemas::Severity;
+use foldhash::quality::RandomState;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
@@ -63,6 +65,73 @@ pub(super) struct Kept {
     pub(super) space: Vec<(u16, f32)>,
 }
 
+/// What a batch needs to know of a record's text. It has nothing to do with other records, so that many can be made at the same time.
+pub struct Outline {
+    /// SHA-256 of the text in lower case, with one space where there was any.
+    hash: [u8; 32],
+    words: usize,
+    signature: Signature,
+    space: Vec<(u16, f32)>,
+    keys: Vec<Key>,
+}
+
+/// A word, or the pair it makes with the one before, and where the word stands for the first time.
+struct Key {
+    hash: u64,
+    start: u32,
+    end: u32,
+    pair: bool,
+}
+
+impl Outline {
+    /// Reads a text. Time and memory are linear in it.
+    pub fn of(text: &str) -> Self {
+        let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
+        let squeezed = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(text);
+        let hashes: Vec<u64> = words.iter().map(|(hash, ..)| *hash).collect();
+        Self {
+            hash: Sha256::digest(squeezed.as_bytes()).into(),
+            words: words.len(),
+            signature: signature(&hashes),
+            space: space(&hashes),
+            keys: keys(&words),
+        }
+    }
+}
+
+/// A direction in [`SPACE`] dimensions, its places in order.
+fn space(words: &[u64]) -> Vec<(u16, f32)> {
+    let mut all = [0.0f32; SPACE];
+    for hash in words {
+        all[(hash >> 20) as usize % SPACE] += if hash & 1 == 0 { 1.0 } else { -1.0 };
+    }
+    let norm = all.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
+    let used = all.iter().enumerate().filter(|(_, value)| **value != 0.0);
+    used.map(|(at, value)| (at as u16, value / norm)).collect()
+}
+
+fn keys(words: &[(u64, usize, usize)]) -> Vec<Key> {
+    let words = &words[..words.len().min(WORDS)];
+    let mut seen = HashSet::with_capacity_and_hasher(2 * words.len(), RandomState::default());
+    let mut keys = Vec::with_capacity(2 * words.len());
+    let mut last = 0;
+    for (hash, start, end) in words {
+        for (hash, pair) in [(*hash, false), (hash.rotate_left(17) ^ last, true)] {
+            if seen.insert(hash) {
+                keys.push(Key {
+                    hash,
+                    start: *start as u32,
+                    end: *end as u32,
+                    pair,
+                });
+            }
+        }
+        last = *hash;
+    }
+    keys
+}
+
 /// A record with its findings. Spans are bytes of the record.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -104,9 +173,9 @@ pub struct Batch<'a> {
     exact: HashMap<[u8; 32], u32>,
     index: Index,
     pub(super) kept: Vec<Kept>,
-    pub(super) words: HashMap<u64, Word>,
+    pub(super) words: HashMap<u64, Word, RandomState>,
     /// First place of each followed word in each kept record.
-    pub(super) places: Vec<HashMap<u64, (u32, u32)>>,
+    pub(super) places: Vec<Vec<(u64, u32, u32)>>,
     labels: HashMap<String, u32>,
     pub(super) label_counts: Vec<usize>,
     centre: Vec<f64>,
@@ -143,7 +212,7 @@ impl<'a> Batch<'a> {
             exact: HashMap::new(),
             index: Index::default(),
             kept: Vec::new(),
-            words: HashMap::new(),
+            words: HashMap::default(),
             places: Vec::new(),
             labels: HashMap::new(),
             label_counts: Vec::new(),
@@ -160,6 +229,11 @@ impl<'a> Batch<'a> {
 
     /// Takes one record, with its label if it has one, and gives what can be said at once.
     pub fn add(&mut self, text: &str, label: Option<&str>) -> Record {
+        self.add_outlined(text, Outline::of(text), label)
+    }
+
+    /// The same with an outline of the text that was made before.
+    pub fn add_outlined(&mut self, text: &str, outline: Outline, label: Option<&str>) -> Record {
         let record = self.summary.records;
         self.summary.records += 1;
         let mut found = Record {
@@ -168,12 +242,8 @@ impl<'a> Batch<'a> {
             like: None,
         };
         let label = label.and_then(|label| self.label(label));
-        let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
-        let squeezed = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        let hash: [u8; 32] = Sha256::digest(squeezed.as_bytes()).into();
-        let words = words(text);
         let whole = 0..text.len();
-        if let Some(first) = self.exact.get(&hash).copied() {
+        if let Some(first) = self.exact.get(&outline.hash).copied() {
             self.summary.duplicates += 1;
             found.like = Some(self.kept[first as usize].record);
             found.hits.push(hit(
@@ -190,13 +260,11 @@ impl<'a> Batch<'a> {
             self.limit("records: later ones were compared for exact duplicates only");
             return found;
         }
-        self.exact.insert(hash, self.kept.len() as u32);
-        let hashes: Vec<u64> = words.iter().map(|(hash, ..)| *hash).collect();
-        let signature = signature(&hashes);
-        let like = if hashes.len() < SHORT {
+        self.exact.insert(outline.hash, self.kept.len() as u32);
+        let like = if outline.words < SHORT {
             Vec::new()
         } else {
-            self.alike(&signature)
+            self.alike(&outline.signature)
         };
         if let Some((first, similarity)) = like.first() {
             self.summary.near += 1;
@@ -211,7 +279,7 @@ impl<'a> Batch<'a> {
             let others: Vec<usize> = like.iter().map(|(other, _)| *other).collect();
             self.flip(&others, label, whole, &mut found.hits);
         }
-        self.keep(record, text, &words, signature, label);
+        self.keep(record, text, outline, label);
         found
     }
 
@@ -257,61 +325,48 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn keep(
-        &mut self,
-        index: usize,
-        text: &str,
-        words: &[(u64, usize, usize)],
-        signature: Signature,
-        label: Option<u32>,
-    ) {
+    fn keep(&mut self, index: usize, text: &str, outline: Outline, label: Option<u32>) {
         let record = self.kept.len() as u32;
-        let mut space: BTreeMap<u16, f32> = BTreeMap::new();
-        for (hash, ..) in words {
-            let sign = if hash & 1 == 0 { 1.0 } else { -1.0 };
-            *space.entry(((hash >> 20) as usize % SPACE) as u16).or_default() += sign;
-        }
-        let norm = space.values().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
-        let space: Vec<(u16, f32)> = space.into_iter().map(|(at, value)| (at, value / norm)).collect();
-        for (at, value) in &space {
+        for (at, value) in &outline.space {
             self.centre[usize::from(*at)] += f64::from(*value);
         }
-        if words.len() > WORDS {
+        if outline.words > WORDS {
             self.limit("words: triggers were looked for in the first 2,000 words of a record");
         }
-        let mut places = HashMap::new();
-        let mut seen = HashSet::new();
-        let mut last = 0;
-        for (hash, start, end) in words.iter().take(WORDS) {
-            // a word, and the pair it makes with the one before
-            for (key, from) in [(*hash, *start), (hash.rotate_left(17) ^ last, *start)] {
-                if !seen.insert(key) {
+        let mut places = Vec::with_capacity(outline.keys.len());
+        let mut full = false;
+        let room = self.limits.words;
+        for key in outline.keys {
+            let known = self.words.len();
+            let word = match self.words.entry(key.hash) {
+                Entry::Occupied(word) => word.into_mut(),
+                Entry::Vacant(_) if known >= room => {
+                    full = true;
                     continue;
                 }
-                if self.words.len() >= self.limits.words && !self.words.contains_key(&key) {
-                    self.limit("words: too many different ones, later ones are no triggers");
-                    continue;
-                }
-                let word = self.words.entry(key).or_default();
-                word.count += 1;
-                let spelt = &text[*start..*end];
-                if word.count == 1 && key == *hash && spelt.len() >= LETTERS && spelt.chars().all(char::is_alphabetic) {
-                    let letters = [" ", spelt, " "];
-                    word.strange = self.language.mean(letters.iter().flat_map(|part| part.chars())) >= STRANGE;
-                }
-                if word.records.len() < FOLLOWED {
-                    word.records.push(record);
-                    places.insert(key, (from as u32, *end as u32));
-                }
+                Entry::Vacant(place) => place.insert(Word::default()),
+            };
+            word.count += 1;
+            let spelt = &text[key.start as usize..key.end as usize];
+            if word.count == 1 && !key.pair && spelt.len() >= LETTERS && spelt.chars().all(char::is_alphabetic) {
+                let letters = [" ", spelt, " "];
+                word.strange = self.language.mean(letters.iter().flat_map(|part| part.chars())) >= STRANGE;
             }
-            last = *hash;
+            if word.records.len() < FOLLOWED {
+                word.records.push(record);
+                places.push((key.hash, key.start, key.end));
+            }
         }
+        if full {
+            self.limit("words: too many different ones, later ones are no triggers");
+        }
+        places.shrink_to_fit();
         self.places.push(places);
         self.kept.push(Kept {
             record: index,
-            signature,
+            signature: outline.signature,
             label,
-            space,
+            space: outline.space,
         });
     }
 

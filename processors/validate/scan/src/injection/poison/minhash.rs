@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
+
 /// Hashes in a signature.
 pub const HASHES: usize = 64;
 const BAND: usize = 4;
@@ -47,7 +49,7 @@ pub fn similarity(a: &Signature, b: &Signature) -> f32 {
 /// Records by band, for finding what is like a new one. The caller holds the signatures.
 #[derive(Default)]
 pub struct Index {
-    bands: HashMap<(u8, u64), Vec<u32>>,
+    bands: HashMap<(u8, u64), Vec<u32>, RandomState>,
     /// Lists that were full: some near-duplicates may have been missed.
     pub full: u64,
 }

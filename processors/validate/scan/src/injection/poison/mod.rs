@@ -8,5 +8,5 @@ mod document;
 pub mod minhash;
 mod triggers;
 
-pub use batch::{Batch, Limits, Record, Summary};
+pub use batch::{Batch, Limits, Outline, Record, Summary};
 pub use document::{check, repetition};

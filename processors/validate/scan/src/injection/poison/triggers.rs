@@ -144,7 +144,10 @@ impl Batch<'_> {
 
     fn name(&mut self, trigger: &Trigger) {
         for record in &trigger.records {
-            let (start, end) = self.places[*record][&trigger.key];
+            let places = &self.places[*record];
+            let Some((_, start, end)) = places.iter().find(|(key, ..)| *key == trigger.key).copied() else {
+                continue;
+            };
             let found = hit(
                 "poison/trigger",
                 Severity::Medium,
