@@ -151,6 +151,17 @@ fn more_ways_to_hide() {
     assert!(rules(&format!("note {twice}")).contains(&"injection/base64-text".into()));
 }
 
+/// Two digits that say the same again and again are a fraction or a filler.
+#[test]
+fn decimals_hide_nothing() {
+    for text in [
+        "the ratio is 0.7878787878787878 here",
+        "0x6565656565656565, 0.414141414141414141",
+    ] {
+        assert!(!rules(text).contains(&"injection/hex-text".into()), "{text}");
+    }
+}
+
 /// Whether a word is hidden in a place does not depend on what else is.
 #[test]
 fn short_hidden_words_are_found_alone() {

@@ -56,6 +56,8 @@ pub const OVERLAP: usize = 4_096;
 
 /// How sure a recognizer must be of something for the tagger to read the sentence.
 const TRIGGER: f32 = 0.4;
+/// What an abbreviation takes from a name.
+const ABBREVIATION: f32 = 0.4;
 
 /// A find that is reported: number of the recognizer, bytes, confidence.
 type Ready = (usize, Range<usize>, f32);
@@ -226,7 +228,14 @@ impl Phi {
     fn window(&self, text: &str, label: Option<&str>) -> (Vec<Ready>, Option<usize>) {
         let rules = self.rules(text, label);
         let tagged = self.tagged(text, &rules);
-        let found = resolve::resolve(resolve::vote(rules, tagged), |kind| self.least(kind));
+        let mut voted = resolve::vote(rules, tagged);
+        // Only here: what has the form of a name makes the tagger read the sentence, whatever it is.
+        for found in voted.iter_mut().filter(|found| found.kind == Kind::Name) {
+            if plausible::is_abbreviation(&self.lexicon, &text[found.span.clone()]) {
+                found.confidence -= ABBREVIATION;
+            }
+        }
+        let found = resolve::resolve(voted, |kind| self.least(kind));
         let mut hits: Vec<Ready> = found
             .into_iter()
             .filter_map(|found| {
@@ -283,6 +292,13 @@ impl Phi {
             if found.kind == Kind::OtherId {
                 let near = context::around(text, &self.lexicon, found.span.start, found.span.end, 0);
                 found.kind = near.nearest(Kind::by_cue).map_or(Kind::OtherId, |(kind, _)| kind);
+            }
+            // "Name: Steven", and on the next line "ID: 2": the next label is not of the name.
+            if found.kind == Kind::Name
+                && text[found.span.end..].starts_with(':')
+                && let Some(line) = text[found.span.clone()].find('\n')
+            {
+                found.span.end = found.span.start + line;
             }
             found.source = Source::Tagger;
         }

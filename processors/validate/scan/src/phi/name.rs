@@ -118,6 +118,9 @@ impl Scan<'_> {
         if place && !titled && (proper.len() > 1 || flags(head) & flag::FIRST == 0) {
             return;
         }
+        if goes_on(&self.text[last.end..]) {
+            return;
+        }
         let initial = |event: &Event| {
             let mut letters = self.text[event.start..event.end].chars();
             letters.next().is_some() && letters.next().is_none()
@@ -207,6 +210,16 @@ impl Scan<'_> {
         let known = self.lexicon.word(&self.text[word.clone()]);
         known.flags & flag::KIN != 0 || known.cues & Kind::Name.bit() != 0 || &self.text[word] == "is"
     }
+}
+
+/// Whether what follows a word says that it is no name: the rest of "Don't", or of a path in a program.
+pub(super) fn goes_on(rest: &str) -> bool {
+    if rest.starts_with("::") {
+        return true;
+    }
+    let rest = rest.strip_prefix('\'').or_else(|| rest.strip_prefix('’'));
+    rest.and_then(|rest| rest.strip_prefix('t'))
+        .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// See [`Scan::camel`].

@@ -14,6 +14,8 @@ use super::scan::Scan;
 const LONGEST: usize = 64;
 /// Most digits in groups.
 const DIGITS: usize = 24;
+/// What numbers of standards and processors begin with.
+const STANDARDS: &[&str] = &["RFC", "ISO", "IEC", "IEEE", "FIPS", "CVE", "SHA", "UTF", "x86", "AVX"];
 /// Most digit groups in a number with separators.
 const GROUPS: usize = 8;
 
@@ -415,6 +417,12 @@ impl Scan<'_> {
         }
         if chunk.contains('.') || chunk.starts_with("0x") {
             confidence -= 0.4;
+        }
+        // So are types, formats and standards called: int32, x509-ocsp, BASE32_NOPAD, RFC 9562.
+        let before = self.word_before(start).map(|word| &self.text[word]);
+        let standard = |text: &str| STANDARDS.iter().any(|known| text.starts_with(known));
+        if letters > digits || standard(chunk) || letters == 0 && before.is_some_and(standard) {
+            confidence -= 0.45;
         }
         if self.byte(end) == b'%'
             || self.byte(start.wrapping_sub(1)) == b'$'

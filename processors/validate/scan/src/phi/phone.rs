@@ -23,6 +23,9 @@ impl Scan<'_> {
         if !((7..=15).contains(&digits.len()) || groups.extension && digits.len() < 20) {
             return;
         }
+        if groups.is_version(&self.text[groups.start..groups.end]) {
+            return;
+        }
         let single = lengths.len() == 1;
         let (phone, fax) = (context.distance(Kind::Phone), context.distance(Kind::Fax));
         let cue = phone.min(fax);
@@ -94,6 +97,15 @@ impl Scan<'_> {
 }
 
 impl Groups {
+    /// A version with a date or a build in parentheses, or a decimal fraction: before a parenthesis only a country code stands, and a number of two groups
+    /// has no dot behind the first digits.
+    fn is_version(&self, text: &str) -> bool {
+        let before = text.find('(').map_or("", |open| &text[..open]);
+        let code = before.bytes().filter(u8::is_ascii_digit).count();
+        let fraction = !self.plus && matches!(self.lengths[..], [1 | 2, _]) && self.separators[0] == b'.';
+        code > 3 || before.contains('.') || fraction
+    }
+
     /// Every separator is a space.
     fn spaced_only(&self) -> bool {
         self.separators.iter().all(|separator| *separator == b' ')

@@ -2,28 +2,45 @@
 
 use super::kind::Kind;
 use super::lexicon::{Lexicon, flag};
-use super::name::camel;
+use super::name::{camel, goes_on};
 use super::scan::Found;
 
 /// Longest place.
 const PLACE: usize = 100;
 
+/// What stands behind a name in capitals.
+const AFTER: &[&str] = &[
+    "II", "III", "IV", "JR", "SR", "MD", "DO", "RN", "NP", "PA", "DDS", "DMD", "DPM", "DVM", "LPN", "CNA", "CRNA",
+    "PT", "OT", "LCSW", "MSW", "MPH", "MBA", "MSN", "BSN", "DNP", "APRN", "ESQ",
+];
+
+/// Whether one of the words of a name is an abbreviation that no gazetteer knows, among words that are written as names are: "Travis CI", "Maya ASCII".
+pub(super) fn is_abbreviation(lexicon: &Lexicon, name: &str) -> bool {
+    let capitals = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let unknown = |word: &str| lexicon.word(word).flags & (flag::FIRST | flag::LAST | flag::TITLE) == 0;
+    let odd = |word: &str| (2..=5).contains(&word.len()) && capitals(word) && unknown(word) && !AFTER.contains(&word);
+    words(name).any(odd) && words(name).any(|word| !capitals(word))
+}
+
 /// Whether a find of the tagger has the form of what it is said to be.
 pub(super) fn plausible(lexicon: &Lexicon, text: &str, found: &Found) -> bool {
     let value = &text[found.span.clone()];
     match found.kind {
-        Kind::Name => name(lexicon, value, found.confidence),
+        Kind::Name => !goes_on(&text[found.span.end..]) && name(lexicon, value, found.confidence),
         Kind::Location => place(lexicon, value, found.confidence),
         kind if kind.by_cue() => {
             let digits = value.bytes().filter(u8::is_ascii_digit).count();
             let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
-            digits >= 3 && digits + letters >= 5 && found.confidence >= 0.6 && !value.contains(['\n', '.', '=', '"'])
+            digits >= 3.max(letters)
+                && digits + letters >= 5
+                && found.confidence >= 0.6
+                && !value.contains(['\n', '.', '=', '"'])
         }
         _ => true,
     }
 }
 
-fn words(value: &str) -> impl Iterator<Item = &str> {
+fn words(value: &str) -> impl Iterator<Item = &str> + Clone {
     value
         .split(|letter: char| !letter.is_alphabetic())
         .filter(|word| !word.is_empty())
@@ -55,7 +72,7 @@ fn name(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
                     | '|'
             )
     };
-    if value.contains(odd) || value.len() > 60 || words(value).any(camel) {
+    if value.contains(odd) || value.len() > 60 || words(value).any(camel) || is_abbreviation(lexicon, value) {
         return false;
     }
     let (mut count, mut known, mut capital, mut common) = (0, 0, 0, 0);
@@ -66,10 +83,13 @@ fn name(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
         common += usize::from(flags & flag::COMMON != 0 && flags & (flag::FIRST | flag::LAST) == 0);
         capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
     }
+    // "Major Changes" has no title.
+    let ordinary =
+        |word: &str| lexicon.word(word).flags & flag::COMMON != 0 && lexicon.word(word).flags & flag::LAST == 0;
     let titled = words(value)
         .next()
         .is_some_and(|word| lexicon.word(word).flags & flag::TITLE != 0)
-        && count > 1;
+        && words(value).skip(1).any(|word| !ordinary(word));
     // A single word that no gazetteer knows is too little, unless the tagger has no doubt.
     count > 0
         && count <= 6
@@ -87,7 +107,13 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
             '_' | '=' | '<' | '>' | '{' | '}' | '[' | ']' | '"' | '`' | ':' | ';' | '@' | '*' | '|' | '$' | '\\'
         )
     };
-    if value.contains(odd) || value.len() > PLACE || value.contains("\n\n") {
+    let count_of = |sign: char| value.matches(sign).count();
+    if value.contains(odd)
+        || value.len() > PLACE
+        || value.contains("\n\n")
+        || count_of('(') != count_of(')')
+        || value.starts_with("HTTP/")
+    {
         return false;
     }
     let place = flag::CITY
@@ -99,6 +125,8 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
         | flag::PART
         | flag::COUNTRY;
     let (mut count, mut known, mut capital) = (0, 0, 0);
+    // An abbreviation that no gazetteer knows is a place of nothing.
+    let short = !value.contains(char::is_lowercase);
     for word in words(value) {
         count += 1;
         known += usize::from(lexicon.word(word).flags & place != 0);
@@ -110,6 +138,6 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
     count > 0
         && !alone
         && (capital * 2 >= count || known > 0 && confidence >= 0.9)
-        && (known > 0 || confidence >= 0.9)
+        && (known > 0 || confidence >= 0.9 && !(short && count == 1))
         && !words(value).any(camel)
 }

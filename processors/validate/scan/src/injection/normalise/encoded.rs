@@ -1,5 +1,7 @@
 //! Natural language in Base64, hexadecimal or binary digits, and letters written as escapes.
 
+use std::collections::BTreeSet;
+
 use super::evidence::{Evidence, Step};
 use super::mapped::{Builder, Mapped};
 use super::survey::RUN;
@@ -82,13 +84,19 @@ fn readable(bytes: &[u8], language: &Language) -> Option<String> {
         Err(_) => return None,
     };
     let (mut letters, mut control, mut all, mut spaces) = (0usize, 0usize, 0usize, 0usize);
+    let mut different = BTreeSet::new();
     for c in text.chars() {
+        different.insert(c);
         all += 1;
         letters += usize::from(c.is_alphabetic());
         spaces += usize::from(c == ' ');
         control += usize::from(c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
     }
     let foreign = text.len() > all + all / 2;
+    // The decimals of a fraction are such digits too: no word has two letters only.
+    if different.len() < 3 {
+        return None;
+    }
     if all < 6 || control > 0 || letters * 10 < all * 6 || (spaces == 0 && !foreign && all > 24) {
         return None;
     }

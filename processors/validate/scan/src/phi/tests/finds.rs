@@ -269,3 +269,34 @@ fn no_hit_holds_the_value() {
         assert!(texts.iter().all(|text| !text.contains(value)));
     }
 }
+
+#[test]
+fn what_manuals_and_programs_say_is_nobodys() {
+    for text in [
+        "OS: Windows Server 2022 (10.0.20348)",
+        "Prints the number 3.141592653 of the circle",
+        "the id of int32 and of BASE32_NOPAD",
+        "certificate: x509-ocsp, X509Certificate",
+        "License Apache-2.0",
+        "RFC 9562: Universally Unique Identifiers",
+        "the serial backend for x86-64 and AVX512",
+        "Maya ASCII (MA) is a format",
+        "If you have any questions, feel free to ask. Don't hesitate to ask questions!",
+        "let uri = Uri::parse(s)?; assert_eq!(uri.scheme(), x); // the name of James::parse",
+    ] {
+        check(text, &[]);
+    }
+    check("- 1.5.1 (2026-05-22)", &[("phi/date", "2026-05-22")]);
+    check("rustc 1.71.0 (2023-07-13) is needed", &[("phi/date", "2023-07-13")]);
+    check(
+        "Call +44 (0)20 7946 0958 or (212) 555-0142",
+        &[("phi/phone", "+44 (0)20 7946 0958"), ("phi/phone", "(212) 555-0142")],
+    );
+    check("Seen by Jane Smith MD.", &[("phi/name", "Jane Smith MD")]);
+    check("Signed: Maria HUBER", &[("phi/name", "Maria HUBER")]);
+    check("medical license number MD-445566", &[("phi/licence", "MD-445566")]);
+    check(
+        "Found persons:\nID: 1, Name: Steven\nID: 2, Name: John\nID: 3",
+        &[("phi/name", "Steven"), ("phi/name", "John")],
+    );
+}
