@@ -2,12 +2,15 @@
 
 use super::context::{label_cues, label_words};
 use super::kind::Kind;
-use super::lexicon::Lexicon;
+use super::lexicon::{Lexicon, flag};
+use super::name::PARTICLES;
 
 /// What the name of a column or field promises of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hint {
     pub(super) kind: Kind,
+    /// The name says whose. A bare `name` may be that of a package, a test or a product.
+    pub(super) owned: bool,
 }
 
 impl Hint {
@@ -83,11 +86,29 @@ pub(super) fn hint(lexicon: &Lexicon, name: &str) -> Option<Hint> {
                 _ => 1,
             })?,
     };
-    Some(Hint { kind })
+    let owned = kind != Kind::Name || words.len() > 1 || !has("name");
+    Some(Hint { kind, owned })
+}
+
+/// Whether a value that is only called a name is written as those of people are: a gazetteer knows a word of it and no other is an ordinary one, or it is of two to four
+/// capital words.
+fn is_persons(lexicon: &Lexicon, value: &str) -> bool {
+    if value.contains(|sign: char| !(sign.is_alphabetic() || matches!(sign, ' ' | '-' | '\'' | '’' | '.' | ','))) {
+        return false;
+    }
+    let words = || {
+        let words = value.split([' ', '-', '.', ',']);
+        words.filter(|word| !word.is_empty() && !PARTICLES.contains(word))
+    };
+    let known = |word: &str| lexicon.word(word).flags & (flag::FIRST | flag::LAST | flag::TITLE) != 0;
+    let ordinary = |word: &str| lexicon.word(word).flags & flag::COMMON != 0 && !known(word);
+    let capital = |word: &str| word.starts_with(char::is_uppercase);
+    !words().any(ordinary) && (words().any(known) || (2..=4).contains(&words().count()) && words().all(capital))
 }
 
 /// Whether a whole value has the general shape its column promises, and so is one even though nothing else says so.
-pub(super) fn fits(kind: Kind, value: &str) -> bool {
+pub(super) fn fits(lexicon: &Lexicon, hint: Hint, value: &str) -> bool {
+    let kind = hint.kind;
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let letters = value.chars().filter(|letter| letter.is_alphabetic()).count();
     let others = value.chars().count() - digits - letters;
@@ -98,6 +119,7 @@ pub(super) fn fits(kind: Kind, value: &str) -> bool {
                 && digits == 0
                 && value.split_whitespace().count() <= 6
                 && others <= 8
+                && (hint.owned || is_persons(lexicon, value))
         }
         Kind::Location => (3..=200).contains(&value.len()) && (letters >= 3 || (4..=9).contains(&digits)),
         Kind::Date => {

@@ -316,7 +316,7 @@ impl Phi {
         let trimmed = value.trim();
         let start = value.len() - value.trim_start().len();
         let span = start..start + trimmed.len();
-        if let Some(index) = self.by_kind[hint.kind as usize].filter(|_| label::fits(hint.kind, trimmed)) {
+        if let Some(index) = self.by_kind[hint.kind as usize].filter(|_| label::fits(&self.lexicon, hint, trimmed)) {
             out.push(self.recognizers[usize::from(index)].hit(span, 0.85));
             return;
         }

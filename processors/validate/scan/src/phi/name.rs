@@ -8,7 +8,7 @@ use super::pass::{Event, What};
 use super::scan::Scan;
 
 /// Words between capitals that belong to a name.
-const PARTICLES: &[&str] = &[
+pub(super) const PARTICLES: &[&str] = &[
     "de", "la", "del", "da", "do", "dos", "das", "di", "van", "von", "der", "den", "ter", "ten", "bin", "ibn", "al",
     "el", "y", "af", "av", "zu", "du", "le", "st",
 ];

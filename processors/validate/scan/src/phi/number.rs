@@ -15,7 +15,13 @@ const LONGEST: usize = 64;
 /// Most digits in groups.
 const DIGITS: usize = 24;
 /// What numbers of standards and processors begin with.
-const STANDARDS: &[&str] = &["RFC", "ISO", "IEC", "IEEE", "FIPS", "CVE", "SHA", "UTF", "x86", "AVX"];
+const STANDARDS: &[&str] = &[
+    "RFC", "ISO", "IEC", "IEEE", "FIPS", "CVE", "SHA", "UTF", "x509", "x86", "AVX",
+];
+/// Types after which a program gives a value.
+const TYPES: &[&str] = &[
+    "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "i128", "usize", "isize",
+];
 /// Most digit groups in a number with separators.
 const GROUPS: usize = 8;
 
@@ -71,6 +77,11 @@ impl Groups {
         !self.separators.is_empty() && self.separators.iter().all(|separator| *separator == b' ')
     }
 
+    /// Four and more groups of two digits, as bytes are printed.
+    pub(super) fn in_pairs(&self) -> bool {
+        self.lengths.len() >= 4 && self.lengths.iter().all(|length| *length == 2)
+    }
+
     /// One kind of separator.
     fn uniform(&self) -> bool {
         self.separators.windows(2).all(|pair| pair[0] == pair[1])
@@ -104,6 +115,9 @@ impl Scan<'_> {
             return;
         }
         let chunk = &self.text[start..end];
+        if self.is_constant(start, chunk) {
+            return;
+        }
         let letters = chunk.bytes().filter(u8::is_ascii_alphabetic).count();
         // Only 90 to 99 can be an age that matters, and only they cost the look.
         let old = chunk.len() == 2 && chunk.starts_with('9');
@@ -148,6 +162,21 @@ impl Scan<'_> {
         self.by_cue(start, end, &groups, &context);
         self.postcode(start, end, &context);
         self.address(start, end);
+    }
+
+    /// Whether a number is a value in a program: `ID: u32 = 1074048880`, `20u32`.
+    fn is_constant(&self, start: usize, chunk: &str) -> bool {
+        let suffix = chunk.trim_start_matches(|c: char| c.is_ascii_digit());
+        if suffix.len() < chunk.len() && TYPES.contains(&suffix) {
+            return true;
+        }
+        let before = &self.bytes[..start];
+        let Some(before) = before.strip_suffix(b" = ") else {
+            return false;
+        };
+        TYPES
+            .iter()
+            .any(|kind| before.ends_with(kind.as_bytes()) && before[..before.len() - kind.len()].ends_with(b": "))
     }
 
     /// Where the chunk around a digit begins: letters and joiners before it belong to it.
@@ -420,8 +449,16 @@ impl Scan<'_> {
         }
         // So are types, formats and standards called: int32, x509-ocsp, BASE32_NOPAD, RFC 9562.
         let before = self.word_before(start).map(|word| &self.text[word]);
-        let standard = |text: &str| STANDARDS.iter().any(|known| text.starts_with(known));
-        if letters > digits || standard(chunk) || letters == 0 && before.is_some_and(standard) {
+        let standard = |text: &str| {
+            let begins = |known: &&str| {
+                text.get(..known.len())
+                    .is_some_and(|head| head.eq_ignore_ascii_case(known))
+            };
+            STANDARDS.iter().any(|known| begins(known))
+        };
+        // Times, pages, digits in groups, round figures and pairs as in a dump are numbers of something else.
+        let figure = chunk.contains([':', '_']) || chunk.ends_with("0000") || wide && groups.in_pairs();
+        if letters > digits || standard(chunk) || letters == 0 && (figure || before.is_some_and(standard)) {
             confidence -= 0.45;
         }
         if self.byte(end) == b'%'

@@ -23,7 +23,7 @@ impl Scan<'_> {
         if !((7..=15).contains(&digits.len()) || groups.extension && digits.len() < 20) {
             return;
         }
-        if groups.is_version(&self.text[groups.start..groups.end]) {
+        if groups.is_version(&self.text[groups.start..groups.end]) || groups.in_pairs() && self.is_dump(groups) {
             return;
         }
         let single = lengths.len() == 1;
@@ -93,6 +93,16 @@ impl Scan<'_> {
         if confidence >= 0.5 {
             self.done = self.done.max(groups.end);
         }
+    }
+}
+
+impl Scan<'_> {
+    /// Whether pairs of digits go on as pairs of hexadecimal ones, before or after.
+    fn is_dump(&self, groups: &Groups) -> bool {
+        let pair = |at: usize| self.byte(at).is_ascii_hexdigit() && self.byte(at.wrapping_add(1)).is_ascii_hexdigit();
+        let (start, end) = (groups.start, groups.end);
+        self.byte(end) == b' ' && pair(end + 1) && !self.byte(end + 3).is_ascii_alphanumeric()
+            || start > 2 && self.byte(start - 1) == b' ' && pair(start - 3)
     }
 }
 

@@ -8,6 +8,17 @@ use super::scan::Found;
 /// Longest place.
 const PLACE: usize = 100;
 
+/// Words of licences, which are copied everywhere and name no place but their publisher's.
+const LICENCES: &[&str] = &["GNU", "License", "Licence", "Software"];
+
+/// "README.md": a dot goes on in lower case.
+fn names_file(value: &str) -> bool {
+    value
+        .as_bytes()
+        .windows(2)
+        .any(|pair| pair[0] == b'.' && pair[1].is_ascii_lowercase())
+}
+
 /// What stands behind a name in capitals.
 const AFTER: &[&str] = &[
     "II", "III", "IV", "JR", "SR", "MD", "DO", "RN", "NP", "PA", "DDS", "DMD", "DPM", "DVM", "LPN", "CNA", "CRNA",
@@ -27,7 +38,7 @@ pub(super) fn plausible(lexicon: &Lexicon, text: &str, found: &Found) -> bool {
     let value = &text[found.span.clone()];
     match found.kind {
         Kind::Name => !goes_on(&text[found.span.end..]) && name(lexicon, value, found.confidence),
-        Kind::Location => place(lexicon, value, found.confidence),
+        Kind::Location => !is_copyright(&text[..found.span.start], value) && place(lexicon, value, found.confidence),
         kind if kind.by_cue() => {
             let digits = value.bytes().filter(u8::is_ascii_digit).count();
             let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
@@ -100,6 +111,15 @@ fn name(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
         }
 }
 
+/// "Copyright (c) 2017 Jane Doe": a year and an owner, no number and street.
+fn is_copyright(before: &str, value: &str) -> bool {
+    let year = value.len() > 5 && value.as_bytes()[4] == b' ' && matches!(&value.as_bytes()[..2], b"19" | b"20");
+    let before = before.trim_end();
+    year && ["(c)", "(C)", "©", "opyright", "OPYRIGHT"]
+        .iter()
+        .any(|mark| before.ends_with(mark))
+}
+
 fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
     let odd = |letter: char| {
         matches!(
@@ -113,6 +133,9 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
         || value.contains("\n\n")
         || count_of('(') != count_of(')')
         || value.starts_with("HTTP/")
+        || value.starts_with('#')
+        || names_file(value)
+        || words(value).any(|word| LICENCES.iter().any(|known| word.eq_ignore_ascii_case(known)))
     {
         return false;
     }
@@ -129,6 +152,9 @@ fn place(lexicon: &Lexicon, value: &str, confidence: f32) -> bool {
     let short = !value.contains(char::is_lowercase);
     for word in words(value) {
         count += 1;
+        // "or", "in" and "md" are no states where they are not in capitals of their own.
+        let code = !short && word.bytes().all(|byte| byte.is_ascii_uppercase());
+        let place = if code { place } else { place & !flag::STATE_CODE };
         known += usize::from(lexicon.word(word).flags & place != 0);
         capital += usize::from(word.chars().next().is_some_and(char::is_uppercase));
     }

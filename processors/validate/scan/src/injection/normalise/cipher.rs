@@ -43,7 +43,7 @@ pub(super) fn turn(input: &Mapped, language: &Language, evidence: &mut Evidence)
             }
         }
         let passage = &text[start..end];
-        if passage.chars().filter(char::is_ascii_alphabetic).count() >= LETTERS {
+        if is_writing(passage) {
             let plain = language.mean(passage.chars());
             if plain > GOOD {
                 let (mut best, mut by) = (f32::MAX, 0);
@@ -74,6 +74,13 @@ pub(super) fn turn(input: &Mapped, language: &Language, evidence: &mut Evidence)
         start = end;
     }
     builder.finish()
+}
+
+/// Whether a passage is mostly letters: digests, numbers and formulas are no language, and read no better when turned but by chance.
+fn is_writing(passage: &str) -> bool {
+    let letters = passage.chars().filter(char::is_ascii_alphabetic).count();
+    let signs = passage.chars().filter(|c| !c.is_whitespace()).count();
+    letters >= LETTERS && letters * 10 >= signs * 7
 }
 
 /// `can't`: no border.

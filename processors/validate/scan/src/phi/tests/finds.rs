@@ -281,6 +281,13 @@ fn what_manuals_and_programs_say_is_nobodys() {
         "RFC 9562: Universally Unique Identifiers",
         "the serial backend for x86-64 and AVX512",
         "Maya ASCII (MA) is a format",
+        "pub const VHOST_VDPA_GET_DEVICE_ID: u32 = 1074048880;",
+        "const EAP_SIM_CREDENTIAL: T = 4i32; const CALL: u32 = 2147790711;",
+        "case: 30 80 02 03 01 00 01 02 03 01",
+        "the id starts at 23:59:59, or 3_600 of 10000000",
+        "hash id sha256 or rfc5912",
+        "Update the version in README.md and CHANGELOG.md.",
+        "under the terms of the GNU General Public License, version 2",
         "If you have any questions, feel free to ask. Don't hesitate to ask questions!",
         "let uri = Uri::parse(s)?; assert_eq!(uri.scheme(), x); // the name of James::parse",
     ] {
@@ -292,6 +299,8 @@ fn what_manuals_and_programs_say_is_nobodys() {
         "Call +44 (0)20 7946 0958 or (212) 555-0142",
         &[("phi/phone", "+44 (0)20 7946 0958"), ("phi/phone", "(212) 555-0142")],
     );
+    check("Copyright (c) 2017 Jane Smith", &[("phi/name", "Jane Smith")]);
+    check("appelez le 01 42 68 53 00", &[("phi/phone", "01 42 68 53 00")]);
     check("Seen by Jane Smith MD.", &[("phi/name", "Jane Smith MD")]);
     check("Signed: Maria HUBER", &[("phi/name", "Maria HUBER")]);
     check("medical license number MD-445566", &[("phi/licence", "MD-445566")]);
