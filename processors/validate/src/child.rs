@@ -139,9 +139,9 @@ impl Children {
         if let Ok(document) = document.try_clone() {
             let engines = self.engines.clone();
             let work = tokio::task::spawn_blocking(move || {
-                let mut outcome = Outcome::default();
-                answer(&engines, request, document, &mut |answer| take(&mut outcome, answer))?;
-                Ok::<_, io::Error>(outcome)
+                let mut taken = Taken::default();
+                answer(&engines, request, document, &mut |answer| taken.take(answer))?;
+                Ok::<_, io::Error>(taken.outcome)
             });
             return Ok(work.await.map_err(io::Error::other)??);
         }
@@ -149,16 +149,10 @@ impl Children {
     }
 
     async fn ask(&self, request: Request, document: &File) -> Result<Outcome, ChildError> {
-        let mut outcome = Outcome::default();
-        let mut told = false;
+        let mut taken = Taken::default();
         let what = if request.kind.is_some() { "contents" } else { "yara" };
-        let ran = self
-            .pool
-            .run(&request, document, |one: Answer| {
-                told |= matches!(one, Answer::Whole(_));
-                take(&mut outcome, one);
-            })
-            .await;
+        let ran = self.pool.run(&request, document, |one: Answer| taken.take(one)).await;
+        let Taken { mut outcome, told, .. } = taken;
         match ran {
             Ok(report) => {
                 if report.dropped > 0 || !told {
@@ -184,11 +178,27 @@ impl Children {
     }
 }
 
-/// Takes an answer of the child.
-fn take(outcome: &mut Outcome, answer: Answer) {
-    match answer {
-        Answer::Part(findings) => outcome.findings.extend(findings),
-        Answer::Whole(whole) => *outcome = *whole,
+/// What the child has said so far.
+#[derive(Default)]
+struct Taken {
+    outcome: Outcome,
+    /// Findings of the whole, before the rest of it is there.
+    listed: Vec<Finding>,
+    /// Whether everything was said.
+    told: bool,
+}
+
+impl Taken {
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Part(findings) => self.outcome.findings.extend(findings),
+            Answer::Listed(findings) => self.listed.extend(findings),
+            Answer::Whole(whole) => {
+                self.outcome = *whole;
+                self.outcome.findings.append(&mut self.listed);
+                self.told = true;
+            }
+        }
     }
 }
 

@@ -54,13 +54,36 @@ pub struct Request {
     pub table: Option<RawTable>,
 }
 
-/// What the child answers: findings as they are made, so that they are known whatever becomes of it, and in the end everything.
+/// What the child answers: findings as they are made, so that they are known whatever becomes of it, and in the end everything. Each is short enough
+/// to be sent, however many findings there are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Answer {
     /// Further findings.
     Part(Vec<Finding>),
-    /// All there is to say. It takes the place of the parts.
+    /// Findings of the whole.
+    Listed(Vec<Finding>),
+    /// All else there is to say. It and what is listed take the place of the parts.
     Whole(Box<Outcome>),
+}
+
+/// Bytes of findings that are sent together, as JSON; of what a frame may have there is room for one more.
+const TOGETHER: usize = 256 << 10;
+
+/// Findings in lists that can be sent.
+fn lists(findings: &[Finding]) -> Vec<Vec<Finding>> {
+    let mut lists: Vec<Vec<Finding>> = Vec::new();
+    let mut bytes = TOGETHER;
+    for finding in findings {
+        if bytes >= TOGETHER {
+            lists.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += serde_json::to_vec(finding).map_or(0, |json| json.len());
+        if let Some(list) = lists.last_mut() {
+            list.push(finding.clone());
+        }
+    }
+    lists
 }
 
 /// Answers one request, giving answers to `tell`.
@@ -92,7 +115,11 @@ pub fn answer(
         visitor.gather.checked("structure");
         visitor.gather.checked("contents");
     }
-    let outcome = visitor.gather.finish();
+    let mut outcome = visitor.gather.finish();
+    let findings = std::mem::take(&mut outcome.findings);
+    for list in lists(&findings) {
+        (visitor.tell)(Answer::Listed(list));
+    }
     (visitor.tell)(Answer::Whole(Box::new(outcome)));
     Ok(())
 }
@@ -213,8 +240,7 @@ impl Inside<'_> {
     /// Tells what was found since the last time, before going on to what may end this process.
     fn tell(&mut self) {
         let found = self.gather.listed();
-        if let Some(further) = found.get(self.told..).filter(|further| !further.is_empty()) {
-            let further = further.to_vec();
+        for further in lists(found.get(self.told..).unwrap_or_default()) {
             self.told += further.len();
             (self.tell)(Answer::Part(further));
         }
@@ -454,6 +480,24 @@ impl Visitor for Inside<'_> {
 mod tests {
     use super::super::Packs;
     use super::*;
+
+    /// However many findings there are, none of what is sent is longer than a frame may be, and nothing is sent twice.
+    #[test]
+    fn many_findings_are_sent_in_lists() {
+        let finding = |n: usize| Finding {
+            field: Some(format!("{n}{}", "x".repeat(300))),
+            ..Finding::new("phi/ssn", cofferdam_schemas::Severity::High, 1.0, "a number")
+        };
+        let findings: Vec<Finding> = (0..10_000).map(finding).collect();
+        let sent = lists(&findings);
+        assert!(sent.len() > 5);
+        assert!(
+            sent.iter()
+                .all(|list| serde_json::to_vec(list).unwrap().len() < 2 * TOGETHER)
+        );
+        assert_eq!(sent.concat(), findings);
+        assert!(lists(&[]).is_empty());
+    }
 
     /// Every value of a cell is found, and one that its column's name gives away is not found twice.
     #[test]

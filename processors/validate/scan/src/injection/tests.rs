@@ -151,6 +151,19 @@ fn more_ways_to_hide() {
     assert!(rules(&format!("note {twice}")).contains(&"injection/base64-text".into()));
 }
 
+#[test]
+fn digests_and_masks_are_not_turned() {
+    for text in [
+        "aad: hex!(\"601d2158f17ab3c7b4dcb6950fbdcdde\"), tag: hex!(\"8a02a33bdf87e7845d7a8ae3c8727e70\")",
+        "movq    $0xffffffffffffffff, %r10 ; movq $0xffffffff00000000, %r11",
+        "r = p[0] + z * (p[1] + z * (p[2] + z * (p[3] + z * (p[4] + z * p[5]))));",
+    ] {
+        let found = rules(text);
+        let turned = |rule: &String| rule.ends_with("rotated-letters") || rule.ends_with("reversed-text");
+        assert!(!found.iter().any(turned), "{text}: {found:?}");
+    }
+}
+
 /// Two digits that say the same again and again are a fraction or a filler.
 #[test]
 fn decimals_hide_nothing() {

@@ -1,5 +1,7 @@
 //! Passages whose letters are shifted (rot13 and other Caesar shifts) or written backwards.
 
+use std::collections::BTreeSet;
+
 use super::evidence::{Evidence, Step};
 use super::mapped::{Builder, Mapped};
 use crate::injection::language::Language;
@@ -8,6 +10,8 @@ use crate::injection::language::Language;
 const PASSAGE: usize = 512;
 /// Fewest letters of a passage.
 const LETTERS: usize = 12;
+/// Fewest different ones.
+const KINDS: usize = 6;
 /// A passage cheaper than this (bits a character) is language as it is.
 const GOOD: f32 = 4.0;
 /// Bits a character a passage must gain.
@@ -76,11 +80,13 @@ pub(super) fn turn(input: &Mapped, language: &Language, evidence: &mut Evidence)
     builder.finish()
 }
 
-/// Whether a passage is mostly letters: digests, numbers and formulas are no language, and read no better when turned but by chance.
+/// Whether a passage is mostly letters, and of several kinds: digests, numbers and formulas are no language, and read better when turned by chance only.
 fn is_writing(passage: &str) -> bool {
-    let letters = passage.chars().filter(char::is_ascii_alphabetic).count();
+    let letters = || passage.chars().filter(char::is_ascii_alphabetic);
     let signs = passage.chars().filter(|c| !c.is_whitespace()).count();
-    letters >= LETTERS && letters * 10 >= signs * 7
+    let kinds: BTreeSet<char> = letters().map(|c| c.to_ascii_lowercase()).collect();
+    let count = letters().count();
+    count >= LETTERS && count * 10 >= signs * 7 && kinds.len() >= KINDS
 }
 
 /// `can't`: no border.

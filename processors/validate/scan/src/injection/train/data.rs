@@ -81,15 +81,18 @@ impl Set {
         let own = examples::expand(OWN)?;
         let mut extra = augment::disguised(&dev);
         extra.extend(augment::disguised(&own));
-        extra.extend(augment::embedded(&own, &prose));
+        // Source in many languages is no text to put orders into: the letters that follow each other in it would become usual.
+        let (written, source): (Vec<Row>, Vec<Row>) = prose.into_iter().partition(|row| row.family != "own_source");
+        extra.extend(augment::embedded(&own, &written));
         extra.extend(augment::suffixes(&own));
-        extra.extend(augment::joined(&prose));
+        extra.extend(augment::joined(&written));
         // sentences and requests that stand only inside other rows
         extra.extend(
             own.into_iter()
                 .filter(|row| row.source != "own:indirect" && row.source != "own:suffix"),
         );
-        extra.extend(prose);
+        extra.extend(written);
+        extra.extend(source);
         let mut hash = Sha256::new();
         for part in [DEV, PROSE, OWN] {
             hash.update(part);
