@@ -40,6 +40,7 @@ pub const TESTS: &[Test] = &[
     test("flows::people::every_command_works_as_shown", people::commands),
     test("flows::people::keys_open_sealed_objects_without_us", people::keys),
     test("flows::scan::nothing_is_printed_in_clear", scan::nothing_in_clear),
+    test("flows::scan::many_findings_inside_are_kept", scan::many_inside),
     test("flows::scan::what_is_inside_is_scanned", scan::inside),
     test("flows::scan::records_are_documents_of_their_own", scan::records),
     test("flows::scan::rows_of_a_parquet_file_are_records", scan::parquet),

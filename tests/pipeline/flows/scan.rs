@@ -134,6 +134,28 @@ pub fn inside(home: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// More findings inside a container than one message of the child can carry are all listed or counted.
+pub fn many_inside(home: &Path) -> anyhow::Result<()> {
+    let lines: String = (0..12_000u32)
+        .map(|n| format!("SSN 536-{:02}-{:04}\n", 10 + n / 8_999, 1_000 + n % 8_999))
+        .collect();
+    let mut file = flate2::write::GzEncoder::new(
+        std::fs::File::create(home.join("many.gz"))?,
+        flate2::Compression::fast(),
+    );
+    std::io::Write::write_all(&mut file, lines.as_bytes())?;
+    file.finish()?;
+    let output = cofferdam(home, &["--json", "scan", "many.gz"])?;
+    ensure!(output.status.code() == Some(4), "it ended with {:?}", output.status);
+    let line = line(&output)?;
+    ensure!(line["verdict"] == "review", "{}", line["verdict"]);
+    let numbers = line["findings"].as_array().context("no findings")?.iter();
+    let numbers = numbers.filter(|one| one["rule"] == "phi/ssn");
+    let count: u64 = numbers.map(|one| one["count"].as_u64().unwrap_or(1)).sum();
+    ensure!(count == 12_000, "{count} of 12,000");
+    Ok(())
+}
+
 /// The rows of a Parquet file are records as well, read in a child process; a column that is not there is named.
 pub fn parquet(home: &Path) -> anyhow::Result<()> {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR"))

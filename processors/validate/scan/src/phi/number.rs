@@ -449,16 +449,15 @@ impl Scan<'_> {
         }
         // So are types, formats and standards called: int32, x509-ocsp, BASE32_NOPAD, RFC 9562.
         let before = self.word_before(start).map(|word| &self.text[word]);
-        let standard = |text: &str| {
-            let begins = |known: &&str| {
-                text.get(..known.len())
-                    .is_some_and(|head| head.eq_ignore_ascii_case(known))
-            };
-            STANDARDS.iter().any(|known| begins(known))
-        };
+        let after_standard = before.is_some_and(|word| STANDARDS.iter().any(|known| word.eq_ignore_ascii_case(known)));
+        let standard = digits <= 4
+            && STANDARDS.iter().any(|known| {
+                let (head, rest) = chunk.split_at_checked(known.len()).unwrap_or_default();
+                head.eq_ignore_ascii_case(known) && !rest.starts_with(|next: char| next.is_ascii_alphabetic())
+            });
         // Times, pages, digits in groups, round figures and pairs as in a dump are numbers of something else.
         let figure = chunk.contains([':', '_']) || chunk.ends_with("0000") || wide && groups.in_pairs();
-        if letters > digits || standard(chunk) || letters == 0 && (figure || before.is_some_and(standard)) {
+        if letters > digits || standard || letters == 0 && (figure || after_standard) {
             confidence -= 0.45;
         }
         if self.byte(end) == b'%'

@@ -304,6 +304,8 @@ fn what_manuals_and_programs_say_is_nobodys() {
     check("Seen by Jane Smith MD.", &[("phi/name", "Jane Smith MD")]);
     check("Signed: Maria HUBER", &[("phi/name", "Maria HUBER")]);
     check("medical license number MD-445566", &[("phi/licence", "MD-445566")]);
+    check("patient id of isolate 778899", &[("phi/other-id", "778899")]);
+    check("MRN SHA778899", &[("phi/mrn", "SHA778899")]);
     check(
         "Found persons:\nID: 1, Name: Steven\nID: 2, Name: John\nID: 3",
         &[("phi/name", "Steven"), ("phi/name", "John")],
