@@ -166,6 +166,9 @@ impl TextScan {
             }
             self.seen = until;
         }
+        if last {
+            return;
+        }
         place.back(&self.window.text, self.base, rest, self.line, self.line_start);
         (self.line, self.line_start) = (place.line, place.start);
         self.window.drop_before(rest);

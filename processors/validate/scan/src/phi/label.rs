@@ -90,8 +90,8 @@ pub(super) fn hint(lexicon: &Lexicon, name: &str) -> Option<Hint> {
     Some(Hint { kind, owned })
 }
 
-/// Whether a value that is only called a name is written as those of people are: a gazetteer knows a word of it and no other is an ordinary one, or it is of two to four
-/// capital words.
+/// Whether a value that is only called a name is written as those of people are: no word of it is an ordinary one, each is in a gazetteer, has a capital or is of a
+/// script that has none, and they are two to four where capitals are all there is.
 fn is_persons(lexicon: &Lexicon, value: &str) -> bool {
     if value.contains(|sign: char| !(sign.is_alphabetic() || matches!(sign, ' ' | '-' | '\'' | '’' | '.' | ','))) {
         return false;
@@ -103,7 +103,14 @@ fn is_persons(lexicon: &Lexicon, value: &str) -> bool {
     let known = |word: &str| lexicon.word(word).flags & (flag::FIRST | flag::LAST | flag::TITLE) != 0;
     let ordinary = |word: &str| lexicon.word(word).flags & flag::COMMON != 0 && !known(word);
     let capital = |word: &str| word.starts_with(char::is_uppercase);
-    !words().any(ordinary) && (words().any(known) || (2..=4).contains(&words().count()) && words().all(capital))
+    let caseless = |word: &str| {
+        word.chars()
+            .all(|letter| !letter.is_lowercase() && !letter.is_uppercase())
+    };
+    let sure = |word: &str| known(word) || caseless(word);
+    !words().any(ordinary)
+        && words().all(|word| sure(word) || capital(word))
+        && (words().any(sure) || (2..=4).contains(&words().count()))
 }
 
 /// Whether a whole value has the general shape its column promises, and so is one even though nothing else says so.

@@ -94,9 +94,7 @@ impl Scan<'_> {
             self.done = self.done.max(groups.end);
         }
     }
-}
 
-impl Scan<'_> {
     /// Whether pairs of digits go on as pairs of hexadecimal ones, before or after.
     fn is_dump(&self, groups: &Groups) -> bool {
         let pair = |at: usize| self.byte(at).is_ascii_hexdigit() && self.byte(at.wrapping_add(1)).is_ascii_hexdigit();

@@ -93,11 +93,9 @@ fn readable(bytes: &[u8], language: &Language) -> Option<String> {
         control += usize::from(c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
     }
     let foreign = text.len() > all + all / 2;
-    // The decimals of a fraction are such digits too: no word has two letters only.
-    if different.len() < 3 {
-        return None;
-    }
-    if all < 6 || control > 0 || letters * 10 < all * 6 || (spaces == 0 && !foreign && all > 24) {
+    // The decimals of a fraction are such digits too: of two signs only there is no text.
+    let few = all < 6 || different.len() < 3;
+    if few || control > 0 || letters * 10 < all * 6 || (spaces == 0 && !foreign && all > 24) {
         return None;
     }
     (foreign || language.mean(text.chars()) < READABLE).then(|| text.to_owned())

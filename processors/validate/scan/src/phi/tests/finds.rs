@@ -225,6 +225,13 @@ fn values_of_labelled_columns() {
     assert_eq!(value("age", "93"), one("phi/age-over-89", "93"));
     assert_eq!(value("ssn", "n/a"), vec![]);
     assert_eq!(value("dob", "1961"), vec![]);
+    // What is only called a name may be that of anything.
+    for person in ["john smith", "Xqwz Blorp", "王伟", "علي حسن"] {
+        assert_eq!(value("name", person), one("phi/name", person));
+    }
+    for thing in ["serde_json", "Profiles can contain properties.", "sneaky profile name"] {
+        assert_eq!(value("name", thing), vec![], "{thing}");
+    }
 }
 
 #[test]
