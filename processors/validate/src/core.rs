@@ -134,10 +134,12 @@ impl Inspection {
 }
 
 impl Inspected {
-    /// The kind of inside that is to be opened; none for text, and for what was not read to its end.
+    /// The kind of inside that is to be opened; none for text, unless it is a mail with its parts, and for what was not read to its end.
     pub fn inside(&self, detected: &Detected) -> Option<Kind> {
-        let whole = !self.text && self.end == End::Whole;
-        whole.then(|| inside_of(&detected.name, &self.head)).flatten()
+        let opened = !self.text || detected.is_mail();
+        (opened && self.end == End::Whole)
+            .then(|| inside_of(&detected.name, &self.head))
+            .flatten()
     }
 
     /// Whether the bytes are not what somebody claims. Worth a second look before it is believed: it may have been the transport.
@@ -212,7 +214,7 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
     }
     for what in &detected.not_checked {
         let seen_since = match *what {
-            "archive-contents" | "document-contents" => opened,
+            "archive-contents" | "document-contents" | "contents" => opened,
             what => text && what.starts_with("structure-beyond"),
         };
         if !seen_since {

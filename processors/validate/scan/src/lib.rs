@@ -4,7 +4,9 @@
 mod eight;
 pub mod hit;
 pub mod injection;
+pub mod mapped;
 pub mod phi;
+pub mod reading;
 pub mod secrets;
 pub mod structure;
 mod weights;

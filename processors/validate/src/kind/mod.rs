@@ -16,6 +16,8 @@ mod zip;
 
 use std::collections::BTreeMap;
 
+use cofferdam_inside::inside::kind::is_mail;
+use cofferdam_scan::reading::Notation;
 use file_format::{FileFormat, Kind};
 
 pub use claims::Claim;
@@ -81,18 +83,41 @@ impl Detected {
 
     /// Bytes of no known kind.
     pub fn unknown() -> Self {
-        Self::new("binary", "application/octet-stream", Class::Unknown)
+        let mut unknown = Self::new("binary", "application/octet-stream", Class::Unknown);
+        unknown.not_checked.push("contents");
+        unknown
     }
 
     fn of(format: FileFormat) -> Self {
         let mut detected = Self::new(format.extension(), format.media_type(), class(format));
         detected.format = Some(format);
-        match format.kind() {
-            Kind::Archive | Kind::Compressed | Kind::Package => detected.not_checked.push("archive-contents"),
-            Kind::Document | Kind::Spreadsheet | Kind::Presentation => detected.not_checked.push("document-contents"),
-            _ => {}
-        }
+        detected.not_checked.push(match format.kind() {
+            Kind::Archive | Kind::Compressed | Kind::Package => "archive-contents",
+            Kind::Document | Kind::Spreadsheet | Kind::Presentation => "document-contents",
+            _ => "contents",
+        });
         detected
+    }
+
+    /// A text that has its parts encoded in it.
+    pub fn is_mail(&self) -> bool {
+        matches!(self.name.as_str(), "eml" | "mbox")
+    }
+
+    /// How a text of this kind is written, where that is not what a person reads.
+    pub fn notation(&self) -> Option<Notation> {
+        match self.name.as_str() {
+            "html" => Some(Notation::Html),
+            "xml" => Some(Notation::Xml),
+            "rtf" => Some(Notation::Rtf),
+            "hl7" => Some(Notation::Hl7),
+            "x12" => Some(Notation::X12),
+            "vcf" | "vcard" | "ics" | "vcs" => Some(Notation::Properties),
+            _ => self
+                .format
+                .filter(|format| text::is_markup(*format))
+                .map(|_| Notation::Markup),
+        }
     }
 }
 
@@ -155,6 +180,8 @@ pub fn detect(pages: &Pages, claims: &[Claim]) -> Result<Detected, Missing> {
 
 fn textual(text: &text::Text<'_>, whole: bool, claims: &[Claim]) -> Detected {
     let mut detected = by_grammar(text, whole, claims);
+    // All of it is read as text.
+    detected.not_checked.clear();
     detected.encoding = Some(text.encoding);
     if !whole {
         detected.not_checked.push("structure-beyond-65536-bytes");
@@ -177,6 +204,18 @@ fn by_grammar(text: &text::Text<'_>, whole: bool, claims: &[Claim]) -> Detected 
             json::Shape::Lines => ("ndjson", "application/x-ndjson"),
         };
         return Detected::new(name, media_type, Class::Text);
+    }
+    if is_mail(content.as_bytes()) {
+        return match content.starts_with("From ") {
+            true => Detected::new("mbox", "application/mbox", Class::Text),
+            false => Detected::new("eml", "message/rfc822", Class::Text),
+        };
+    }
+    if text::is_hl7(content) {
+        return Detected::new("hl7", "application/hl7-v2+er7", Class::Text);
+    }
+    if text::is_x12(content) {
+        return Detected::new("x12", "application/edi-x12", Class::Text);
     }
     if text::is_html(content) {
         return Detected::of(FileFormat::HypertextMarkupLanguage);

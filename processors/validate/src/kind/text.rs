@@ -185,7 +185,36 @@ pub fn signature(content: &str) -> Option<FileFormat> {
     taken.then_some(found)
 }
 
-fn is_markup(format: FileFormat) -> bool {
+/// A message of HL7 version 2 in its pipe form: a header of a message, file or batch, which names five signs (HL7 v2.5.1, 2.15.9).
+pub fn is_hl7(content: &str) -> bool {
+    let rest = ["MSH", "FHS", "BHS"]
+        .iter()
+        .find_map(|header| content.strip_prefix(header));
+    let Some((field, rest)) = rest.and_then(|rest| rest.as_bytes().split_first()) else {
+        return false;
+    };
+    // Four signs, five since version 2.7.
+    let signs = rest.iter().take(6).take_while(|byte| *byte != field);
+    let signs: Vec<&u8> = signs.collect();
+    let differ = (1..signs.len()).all(|at| !signs[..at].contains(&signs[at]));
+    field.is_ascii_punctuation()
+        && (4..=5).contains(&signs.len())
+        && differ
+        && signs.iter().all(|sign| sign.is_ascii_punctuation())
+}
+
+/// An X12 interchange: a header of 106 characters whose elements have fixed lengths (X12.5; ISA in the HIPAA guides).
+pub fn is_x12(content: &str) -> bool {
+    let Some(head) = content.as_bytes().get(..106).filter(|head| head.starts_with(b"ISA")) else {
+        return false;
+    };
+    const ELEMENTS: [usize; 16] = [3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103];
+    let element = head[3];
+    element.is_ascii_punctuation() && ELEMENTS.iter().all(|at| head[*at] == element)
+}
+
+/// Whether the names of a format's elements are those of a layout.
+pub fn is_markup(format: FileFormat) -> bool {
     use FileFormat as F;
     let media_type = format.media_type();
     media_type.ends_with("+xml")
@@ -266,6 +295,17 @@ mod tests {
                 is_xml(content, whole);
             }
         }
+    }
+
+    #[test]
+    fn messages() {
+        assert!(is_hl7("MSH|^~\\&|ADT1|"));
+        assert!(is_hl7("BHS|^~\\&|x"));
+        assert!(!is_hl7("MSH|||||||"), "five signs differ");
+        assert!(!is_hl7("MSH is a segment"));
+        let header = "ISA*00*          *00*          *ZZ*SENDERID       *ZZ*RECEIVERID     *260612*1253*^*00501*000000905*0*P*:~";
+        assert!(is_x12(header));
+        assert!(!is_x12(&header.replace("*00501*", "*0501*")));
     }
 
     #[test]

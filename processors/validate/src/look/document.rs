@@ -7,7 +7,7 @@ use cofferdam_scan::structure::schema::Selected;
 use cofferdam_scan::structure::text::detect as detect_encoding;
 
 use super::{Engines, Gather, Structure, TextScan};
-use crate::kind::{Claim, Class, Detected, PAGE, Pages, detect};
+use crate::kind::{Claim, Detected, PAGE, Pages, detect};
 
 /// Looks at bytes as they go by. Text is scanned here; what is inside other formats is looked at elsewhere.
 pub struct Look {
@@ -109,7 +109,8 @@ impl Look {
         if whole {
             self.detected = Some(detected.clone());
         }
-        if matches!(detected.class, Class::Text | Class::Html | Class::Script) {
+        // Whatever is written in characters, be it a drawing, a calendar or a key.
+        if detected.encoding.is_some() {
             let guess = detect_encoding(head, whole);
             let delimiter = detected.facts.get("delimiter").and_then(|text| text.as_str());
             let delimiter = delimiter.and_then(|text| text.as_bytes().first().copied());
@@ -120,7 +121,8 @@ impl Look {
                 inside.clone(),
                 guess.encoding,
                 guess.mark as u64,
-            );
+            )
+            .written_in(detected.notation());
             let structure = Structure::new(
                 &detected.name,
                 delimiter,

@@ -1,16 +1,20 @@
 //! The engines with their packs, loaded once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cofferdam_scan::hit::Hit;
 use cofferdam_scan::injection::language::Language;
 use cofferdam_scan::injection::{Injection, InjectionError};
 use cofferdam_scan::phi::pack::PackSource;
 use cofferdam_scan::phi::{PackError, Phi, pack as phi_pack};
+use cofferdam_scan::reading::{self, Field, Notation};
 use cofferdam_scan::secrets::{self, DecodeLimits, Decoded, decoded_runs};
 use cofferdam_schemas::{Finding, Severity};
 
+use super::labels::Known;
 use super::{Gather, Shelf};
 use crate::error::ValidateError;
 use crate::scan::Signatures;
@@ -367,8 +371,55 @@ impl Engines {
         versions
     }
 
-    /// Everything the engines find in one window of a text, and what there is to tell besides.
-    pub(super) fn scan(&self, text: &str, path: &str) -> (Vec<Decoded>, Vec<Told>) {
+    /// Everything the engines find in one window of a text, and what there is to tell besides. A text with a notation is looked at as it stands and
+    /// as it reads; what both find in one place is said once.
+    pub(super) fn scan(&self, text: &str, path: &str, notation: Option<Notation>) -> (Vec<Decoded>, Vec<Told>) {
+        let (mut all, mut told) = self.scan_plain(text, path);
+        let Some(notation) = notation else {
+            return (all, told);
+        };
+        // Fonts, styles and numbers of formatting are nobody's.
+        if notation == Notation::Rtf {
+            all.retain(|found| !PERSONAL.contains(&category(&found.hit)));
+        }
+        let mut known = Known::default();
+        let reading = reading::read(notation, text, &mut |of, name| {
+            known.hint(self.recognizers()?, of, name)
+        });
+        let fields = self.scan_fields(&reading.fields);
+        let named = Cover::of(&fields);
+        all.retain(|found| !named.touches(&found.hit));
+        if let Some(form) = reading.text {
+            let (mut read, more) = self.scan_plain(&form.text, path);
+            told.extend(more);
+            let covered = Cover::of(all.iter().map(|found| &found.hit));
+            for found in &mut read {
+                found.hit.span = form.origin(found.hit.span.clone());
+            }
+            // What lies between marks alone is nowhere in the document.
+            read.retain(|Decoded { hit, .. }| !hit.span.is_empty() && !named.touches(hit) && !covered.touches(hit));
+            all.extend(read);
+        }
+        all.extend(fields.into_iter().map(plain));
+        (all, told)
+    }
+
+    /// What is found in values whose fields say what they are.
+    fn scan_fields(&self, fields: &[Field]) -> Vec<Hit> {
+        let mut found = Vec::new();
+        let Some(phi) = self.recognizers() else { return found };
+        for field in fields {
+            let before = found.len();
+            phi.scan_labelled(&field.value, field.hint, &mut found);
+            for hit in &mut found[before..] {
+                hit.span = field.origin(hit.span.clone());
+            }
+        }
+        found.retain(|hit| self.reports(&hit.rule));
+        found
+    }
+
+    fn scan_plain(&self, text: &str, path: &str) -> (Vec<Decoded>, Vec<Told>) {
         let mut hits = Vec::new();
         let mut told = Vec::new();
         if let Some(phi) = &self.phi {
@@ -389,11 +440,7 @@ impl Engines {
             told.extend(reached.into_iter().map(Told::Limit));
         }
         self.hidden(text, &mut decoded);
-        let plain = hits.into_iter().map(|hit| Decoded {
-            hit,
-            chain: secrets::Chain::default(),
-        });
-        let mut all: Vec<Decoded> = plain.chain(decoded).collect();
+        let mut all: Vec<Decoded> = hits.into_iter().map(plain).chain(decoded).collect();
         all.retain(|found| self.reports(&found.hit.rule));
         (all, told)
     }
@@ -444,6 +491,51 @@ impl Engines {
             }
         }
     }
+}
+
+fn plain(hit: Hit) -> Decoded {
+    Decoded {
+        hit,
+        chain: secrets::Chain::default(),
+    }
+}
+
+/// Where something was found, by category: spans that touch are one.
+struct Cover<'h>(HashMap<&'h str, Vec<Range<usize>>>);
+
+impl<'h> Cover<'h> {
+    fn of(hits: impl IntoIterator<Item = &'h Hit>) -> Self {
+        let mut all: HashMap<&str, Vec<Range<usize>>> = HashMap::new();
+        for hit in hits {
+            all.entry(category(hit)).or_default().push(hit.span.clone());
+        }
+        for spans in all.values_mut() {
+            spans.sort_by_key(|span| span.start);
+            spans.dedup_by(|next, last| {
+                let touches = next.start <= last.end;
+                if touches {
+                    last.end = last.end.max(next.end);
+                }
+                touches
+            });
+        }
+        Self(all)
+    }
+
+    /// Whether something of its category was found on some of its bytes.
+    fn touches(&self, hit: &Hit) -> bool {
+        self.0.get(category(hit)).is_some_and(|spans| {
+            let after = spans.partition_point(|span| span.end <= hit.span.start);
+            spans.get(after).is_some_and(|span| span.start < hit.span.end)
+        })
+    }
+}
+
+/// Categories of what is personal.
+const PERSONAL: [&str; 3] = ["phi", "pii", "pci"];
+
+fn category(hit: &Hit) -> &str {
+    hit.rule.split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

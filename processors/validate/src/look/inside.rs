@@ -313,7 +313,7 @@ impl Inside<'_> {
             return;
         }
         let name = rows.table.document.name().to_owned();
-        let (found, told) = self.engines.scan(&text, &name);
+        let (found, told) = self.engines.scan(&text, &name, None);
         told.into_iter().for_each(|told| told.to(&mut self.gather));
         for one in found {
             let at = cells.partition_point(|(start, ..)| *start <= one.hit.span.start).max(1) - 1;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cofferdam_scan::hit::Hit;
-use cofferdam_scan::phi::Hint;
+use cofferdam_scan::phi::{Hint, Phi};
 use cofferdam_scan::structure::csv::{Row, RowSink};
 use cofferdam_scan::structure::json::{JsonSink, Path, Value};
 use cofferdam_scan::structure::report::Collector;
@@ -16,16 +16,37 @@ use super::text::show;
 
 /// Names whose meaning is remembered.
 const NAMES: usize = 10_000;
+/// Holders of one name whose meaning is remembered.
+const HOLDERS: usize = 16;
 /// Longest value that is taken at its label's word; a longer one is a text and was scanned as such.
 const VALUE: usize = 1_024;
 /// Bytes of a field's path.
 const FIELD: usize = 256;
 
+/// What names promise, looked up once each.
+#[derive(Default)]
+pub(super) struct Known(HashMap<String, Vec<(String, Option<Hint>)>>);
+
+impl Known {
+    /// What the name of a member of `of` promises.
+    pub(super) fn hint(&mut self, phi: &Phi, of: &str, name: &str) -> Option<Hint> {
+        let near = self.0.get(name);
+        if let Some((_, known)) = near.into_iter().flatten().find(|(known, _)| known == of) {
+            return *known;
+        }
+        let hint = phi.label_hint_in(of, name);
+        if self.0.len() < NAMES && near.is_none_or(|near| near.len() < HOLDERS) {
+            self.0.entry(name.to_owned()).or_default().push((of.to_owned(), hint));
+        }
+        hint
+    }
+}
+
 /// Scans labelled values; what it found is fetched with [`Labels::take`].
 pub struct Labels {
     engines: Arc<Engines>,
     inside: Option<String>,
-    known: HashMap<String, Option<Hint>>,
+    known: Known,
     columns: Vec<Option<Hint>>,
     found: Vec<Finding>,
     hits: Vec<Hit>,
@@ -38,7 +59,7 @@ impl Labels {
             hash_key: hash_key.map(<[u8]>::to_vec),
             engines,
             inside,
-            known: HashMap::new(),
+            known: Known::default(),
             columns: Vec::new(),
             found: Vec::new(),
             hits: Vec::new(),
@@ -52,15 +73,12 @@ impl Labels {
 
     /// What a name promises.
     pub(super) fn hint(&mut self, name: &str) -> Option<Hint> {
-        let phi = self.engines.recognizers()?;
-        if let Some(known) = self.known.get(name) {
-            return *known;
-        }
-        let hint = phi.label_hint(name);
-        if self.known.len() < NAMES {
-            self.known.insert(name.to_owned(), hint);
-        }
-        hint
+        self.hint_in("", name)
+    }
+
+    /// What the name of a member of something promises.
+    fn hint_in(&mut self, of: &str, name: &str) -> Option<Hint> {
+        self.known.hint(self.engines.recognizers()?, of, name)
     }
 
     /// Scans a value; `place` fills in where a hit's first and last byte stand, and the names.
@@ -88,8 +106,11 @@ impl Labels {
 
 impl JsonSink for Labels {
     fn value(&mut self, path: &Path, value: Value<'_>, span: Range<u64>, line: u64) {
-        let Some(name) = path.name() else { return };
-        let Some(hint) = self.hint(name) else { return };
+        let mut names = path.names();
+        let Some(name) = names.next() else { return };
+        let Some(hint) = self.hint_in(names.next().unwrap_or_default(), name) else {
+            return;
+        };
         let locate = |finding: &mut Finding, start: u64, end: u64| {
             finding.span = Some(Span { start, end });
             finding.line = Some(line);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cofferdam_processor::cores::Cores;
 use cofferdam_scan::hit::Hit;
+use cofferdam_scan::reading::Notation;
 use cofferdam_scan::secrets::{self, Decoded};
 use cofferdam_scan::structure::text::{Decoder, Encoding, OwnedPiece, Piece};
 use cofferdam_schemas::{Finding, Span};
@@ -33,6 +34,7 @@ pub struct TextScan {
     /// The document's name, for rules that go by it.
     path: String,
     inside: Option<String>,
+    notation: Option<Notation>,
     decoder: Decoder,
     window: Window,
     /// Where the window's text stands in the whole decoded text.
@@ -99,6 +101,7 @@ impl TextScan {
             engines,
             path: path.to_owned(),
             inside,
+            notation: None,
             decoder: Decoder::new(encoding, start),
             window: Window::default(),
             base: 0,
@@ -106,6 +109,12 @@ impl TextScan {
             line: 0,
             line_start: 0,
         }
+    }
+
+    /// It is written in a notation, so that what a person reads is not just what stands there.
+    pub fn written_in(mut self, notation: Option<Notation>) -> Self {
+        self.notation = notation;
+        self
     }
 
     /// The next bytes. Nothing is scanned: that is for [`scan`](Self::scan) and [`finish`](Self::finish).
@@ -130,13 +139,20 @@ impl TextScan {
         for name in engines.names() {
             gather.checked(name);
         }
+        match self.notation {
+            Some(Notation::Html | Notation::Xml | Notation::Markup | Notation::Rtf) => gather.checked("markup"),
+            Some(Notation::Hl7 | Notation::X12 | Notation::Properties) => gather.checked("fields"),
+            None => {}
+        }
     }
 
     /// Scans the windows there are and keeps the rest of the text.
     fn windows(&mut self, last: bool, gather: &mut Gather) {
         let (windows, rest) = cuts(&self.window.text, last);
         let text = &self.window.text;
-        let scanned = CORES.each(&windows, |window| self.engines.scan(&text[window.clone()], &self.path));
+        let scanned = CORES.each(&windows, |window| {
+            self.engines.scan(&text[window.clone()], &self.path, self.notation)
+        });
         let mut place = LineCount {
             at: 0,
             line: self.line,

@@ -1,5 +1,6 @@
 //! The battery, and whole documents through the processor.
 
+mod notations;
 mod rules;
 mod windows;
 

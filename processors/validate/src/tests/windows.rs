@@ -12,7 +12,8 @@ fn engines() -> Arc<Engines> {
         .clone()
 }
 
-fn look(name: &str, body: &[u8], chunk: usize, most: usize) -> Outcome {
+/// What is found in a text that arrives in chunks of so many bytes, at most so many listed.
+pub(super) fn look(name: &str, body: &[u8], chunk: usize, most: usize) -> Outcome {
     let mut gather = Gather::new(most, Some(vec![7; 32]));
     let mut look = Look::new(engines(), name, None, Vec::new(), body.len() as u64);
     for chunk in body.chunks(chunk) {

@@ -43,7 +43,22 @@ pub(super) fn hint(lexicon: &Lexicon, name: &str) -> Option<Hint> {
             Kind::Location
         }
         () if has("dob") || has("birthdate") || has("birthday") || has("date") || has("dod") => Kind::Date,
-        () if has("firstname") || has("lastname") || has("surname") || has("fullname") || has("forename") => Kind::Name,
+        () if has("birth") && (has("time") || has("day")) => Kind::Date,
+        () if [
+            "firstname",
+            "lastname",
+            "surname",
+            "fullname",
+            "forename",
+            "givenname",
+            "familyname",
+        ]
+        .iter()
+        .any(|whole| has(whole)) =>
+        {
+            Kind::Name
+        }
+        () if has("given") && words.len() == 1 => Kind::Name,
         // The owner's name, not that of a file or a product.
         () if has("name")
             && (words.len() == 1
@@ -86,7 +101,21 @@ pub(super) fn hint(lexicon: &Lexicon, name: &str) -> Option<Hint> {
                 _ => 1,
             })?,
     };
-    let owned = kind != Kind::Name || words.len() > 1 || !has("name");
+    let owned = kind != Kind::Name || words.len() > 1 || !(has("name") || has("given"));
+    Some(Hint { kind, owned })
+}
+
+/// The same for a member of something that has a name itself: what HL7 calls these in FHIR (R5: HumanName, Identifier, Address) and in CDA.
+pub(super) fn hint_in(lexicon: &Lexicon, of: &str, name: &str) -> Option<Hint> {
+    let is = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+    let any = |one: &str, others: &[&str]| others.iter().any(|other| is(one, other));
+    let kind = match () {
+        () if is(of, "name") && any(name, &["family", "given", "middle", "text"]) => Kind::Name,
+        () if is(of, "identifier") && is(name, "value") => Kind::OtherId,
+        () if any(of, &["address", "addr"]) && any(name, &["line", "text", "district"]) => Kind::Location,
+        () => return hint(lexicon, name),
+    };
+    let owned = !is(name, "text");
     Some(Hint { kind, owned })
 }
 

@@ -308,7 +308,12 @@ impl Phi {
 
     /// What the name of a column or field promises of its values.
     pub fn label_hint(&self, name: &str) -> Option<Hint> {
-        label::hint(&self.lexicon, name).filter(|hint| self.enabled & hint.kind.bit() != 0)
+        self.label_hint_in("", name)
+    }
+
+    /// The same for a member of what is called `of`.
+    pub fn label_hint_in(&self, of: &str, name: &str) -> Option<Hint> {
+        label::hint_in(&self.lexicon, of, name).filter(|hint| self.enabled & hint.kind.bit() != 0)
     }
 
     /// Scans one value of a column or field. A value of the shape that `hint` promises is a hit as a whole, with no other context.
@@ -316,6 +321,14 @@ impl Phi {
         let trimmed = value.trim();
         let start = value.len() - value.trim_start().len();
         let span = start..start + trimmed.len();
+        // "An id" says little: the value may show which.
+        if hint.kind == Kind::OtherId {
+            let before = out.len();
+            self.scan(value, None, out);
+            if out.len() > before {
+                return;
+            }
+        }
         if let Some(index) = self.by_kind[hint.kind as usize].filter(|_| label::fits(&self.lexicon, hint, trimmed)) {
             out.push(self.recognizers[usize::from(index)].hit(span, 0.85));
             return;

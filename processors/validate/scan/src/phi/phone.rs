@@ -105,13 +105,14 @@ impl Scan<'_> {
 }
 
 impl Groups {
-    /// A version with a date or a build in parentheses, or a decimal fraction: before a parenthesis only a country code stands, and a number of two groups
-    /// has no dot behind the first digits.
+    /// A version with a date or a build in parentheses, a decimal fraction or an object identifier: before a parenthesis only a country code stands, a number
+    /// of two groups has no dot behind the first digits, and none has dots between more than five.
     fn is_version(&self, text: &str) -> bool {
         let before = text.find('(').map_or("", |open| &text[..open]);
         let code = before.bytes().filter(u8::is_ascii_digit).count();
         let fraction = !self.plus && matches!(self.lengths[..], [1 | 2, _]) && self.separators[0] == b'.';
-        code > 3 || before.contains('.') || fraction
+        let object = self.lengths.len() > 5 && self.separators.iter().all(|separator| *separator == b'.');
+        code > 3 || before.contains('.') || fraction || object
     }
 
     /// Every separator is a space.

@@ -202,7 +202,8 @@ pub(crate) fn one(
 }
 
 fn is_part(name: &str) -> bool {
-    matches!(names::extension(name).as_deref(), Some("xml" | "rels" | "vml"))
+    matches!(names::extension(name).as_deref(), Some("xml" | "vml"))
+        || name.ends_with(".rels")
         || name == "mimetype"
         || name.starts_with("xl/") && name.ends_with(".bin")
 }

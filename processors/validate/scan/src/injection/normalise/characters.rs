@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::compose;
 
 use super::evidence::{Evidence, Step};
-use super::mapped::{Builder, Mapped};
+use crate::mapped::{Builder, Mapped};
 
 /// Fewer invisible characters in words than this are removed without being evidence.
 const INVISIBLE: u32 = 3;

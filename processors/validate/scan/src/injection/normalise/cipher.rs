@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::evidence::{Evidence, Step};
-use super::mapped::{Builder, Mapped};
 use crate::injection::language::Language;
+use crate::mapped::{Builder, Mapped};
 
 /// Longest passage decided on at once.
 const PASSAGE: usize = 512;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::evidence::{Evidence, Step};
-use super::mapped::{Builder, Mapped};
 use super::survey::RUN;
 use crate::injection::language::Language;
+use crate::mapped::{Builder, Mapped};
 
 /// Bits a character above which decoded bytes are no language (packed data, keys).
 const READABLE: f32 = 5.2;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use unicode_security::confusable_detection::skeleton;
 
 use super::evidence::{Evidence, Step};
-use super::mapped::{Builder, Mapped};
+use crate::mapped::{Builder, Mapped};
 
 /// Lower-case and upper-case letters UTS #39 folds to something else than the letter a reader sees, or not at all.
 const OWN: &[(&str, &str)] = &[

@@ -10,12 +10,11 @@ mod cipher;
 mod encoded;
 mod evidence;
 mod lookalike;
-mod mapped;
 mod spelling;
 mod survey;
 
+pub use crate::mapped::Mapped;
 pub use evidence::{Evidence, Step};
-pub use mapped::Mapped;
 pub use survey::{Clues, survey};
 
 use super::language::Language;

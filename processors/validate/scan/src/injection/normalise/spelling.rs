@@ -1,9 +1,9 @@
 //! Letters standing alone, and digits in the place of letters.
 
 use super::evidence::{Evidence, Step};
-use super::mapped::{Builder, Mapped};
 use super::survey::ALONE;
 use crate::injection::language::Language;
+use crate::mapped::{Builder, Mapped};
 
 /// Most characters between two letters that still belong to one run; with two or more a new word begins.
 const GAP: usize = 6;

@@ -55,11 +55,17 @@ impl Path {
 
     /// The nearest name at or above the last step: what an element of an array is called.
     pub fn name(&self) -> Option<&str> {
-        let number = self.steps.iter().rposition(|step| matches!(step, Held::Name(_)))?;
-        match self.step(number) {
-            Some(Step::Name(name)) => Some(name),
-            _ => None,
-        }
+        self.names().next()
+    }
+
+    /// The names of what holds something, the nearest first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        (0..self.steps.len())
+            .rev()
+            .filter_map(|number| match self.step(number) {
+                Some(Step::Name(name)) => Some(name),
+                _ => None,
+            })
     }
 
     /// Writes it as a JSON Pointer (RFC 6901), ending when `limit` bytes are exceeded.

@@ -1,0 +1,178 @@
+//! Texts whose meaning is not just what stands there: markup, messages of hospitals, contacts, keys.
+
+use super::windows::look;
+use super::*;
+
+/// Each of these is found, under its rule and where it stands.
+#[track_caller]
+fn finds(name: &str, body: &str, expected: &[(&str, &str)]) {
+    let outcome = look(name, body.as_bytes(), 1 << 16, 1_000);
+    let found: Vec<(&str, &str)> = outcome
+        .findings
+        .iter()
+        .filter_map(|finding| {
+            let span = finding.span?;
+            Some((finding.rule.as_str(), body.get(span.start as usize..span.end as usize)?))
+        })
+        .collect();
+    for one in expected {
+        let times = found.iter().filter(|found| *found == one).count();
+        assert_eq!(times, 1, "{name}: {one:?} in {found:#?}");
+    }
+}
+
+#[test]
+fn messages_of_hospitals_and_insurers() {
+    finds(
+        "adt.hl7",
+        "MSH|^~\\&|ADT1|HOSPITAL|LAB|HOSPITAL|20260612121226||ADT^A01|MSG00001|P|2.5.1\rPID|1||00482913^^^GHH^MR||OKONKWO^MARGARET^L^^MS||19840317|F|||48 BIRCHWOOD LANE^^WORCESTER^MA^01604||(617)555-0143|||||512487713\rNK1|1|OKONKWO^DANIEL^K|SPO\r",
+        &[
+            ("phi/mrn", "00482913"),
+            ("phi/name", "OKONKWO^MARGARET^L"),
+            ("phi/name", "OKONKWO^DANIEL^K"),
+            ("phi/date", "19840317"),
+            ("phi/location", "48 BIRCHWOOD LANE^^WORCESTER^MA^01604"),
+            ("phi/phone", "(617)555-0143"),
+            ("phi/ssn", "512487713"),
+        ],
+    );
+    finds(
+        "claim.x12",
+        "ISA*00*          *00*          *ZZ*SENDERID       *ZZ*RECEIVERID     *260612*1253*^*00501*000000905*0*P*:~NM1*IL*1*OKONKWO*MARGARET*L***MI*100238841764~DMG*D8*19840317*F~REF*SY*512487713~",
+        &[
+            ("phi/name", "OKONKWO*MARGARET*L"),
+            ("phi/health-plan", "100238841764"),
+            ("phi/date", "19840317"),
+            ("phi/ssn", "512487713"),
+        ],
+    );
+}
+
+#[test]
+fn elements_and_members() {
+    finds(
+        "cda.xml",
+        r#"<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><patientRole><id extension="512-48-7713" root="2.16.840.1.113883.4.1"/><addr><city>Worcester</city><postalCode>01604</postalCode></addr><name><given>Margaret</given><family>Okonkwo</family></name><birthTime value="19840317"/></patientRole></ClinicalDocument>"#,
+        &[
+            ("phi/ssn", "512-48-7713"),
+            ("phi/location", "Worcester"),
+            ("phi/location", "01604"),
+            ("phi/name", "Margaret"),
+            ("phi/name", "Okonkwo"),
+            ("phi/date", "19840317"),
+        ],
+    );
+    finds(
+        "patient.json",
+        r#"{"resourceType": "Patient", "identifier": [{"value": "512-48-7713"}, {"value": "X00482913"}], "name": [{"family": "Okonkwo", "given": ["Margaret"]}], "birthDate": "1984-03-17"}"#,
+        &[
+            ("phi/ssn", "512-48-7713"),
+            ("phi/other-id", "X00482913"),
+            ("phi/name", "Okonkwo"),
+            ("phi/name", "Margaret"),
+            ("phi/date", "1984-03-17"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_shown_of_markup() {
+    finds(
+        "form.html",
+        "<html><body><table><tr><th>Name</th><td>Margaret&nbsp;Okonkwo</td></tr><tr><th>SSN</th><td>512&#45;48&#45;<b>77</b>13</td></tr></table><!-- call (617) 555-0143 --><input name=dob value='03/17/1984'></body></html>",
+        &[
+            ("phi/name", "Margaret&nbsp;Okonkwo"),
+            ("phi/ssn", "512&#45;48&#45;<b>77</b>13"),
+            ("phi/phone", "(617) 555-0143"),
+            ("phi/date", "03/17/1984"),
+        ],
+    );
+    finds(
+        "note.rtf",
+        r"{\rtf1\ansi{\fonttbl{\f0 Times New Roman;}}\f0\fs24 Patient: \b Margaret Okonkwo\b0\par SSN: 512\_48\_7713\par}",
+        &[("phi/name", "Margaret Okonkwo"), ("phi/ssn", r"512\_48\_7713")],
+    );
+    finds(
+        "drawing.svg",
+        "<svg xmlns='http://www.w3.org/2000/svg'><text x='1'>SSN <tspan>512-48-7713</tspan></text></svg>",
+        &[("phi/ssn", "512-48-7713")],
+    );
+}
+
+#[test]
+fn contacts_calendars_and_keys() {
+    finds(
+        "card.vcf",
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Okonkwo;Margaret;L;;\r\nBDAY:1984-03-17\r\nADR;TYPE=HOME:;;48 Birchwood\r\n  Lane;Worcester;MA;01604\r\nEND:VCARD\r\n",
+        &[
+            ("phi/name", "Okonkwo;Margaret;L"),
+            ("phi/date", "1984-03-17"),
+            ("phi/location", "48 Birchwood\r\n  Lane;Worcester;MA;01604"),
+        ],
+    );
+    finds(
+        "visit.ics",
+        "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nSUMMARY:Follow-up (SSN 512-48-7\n 713)\nATTENDEE;CN=Margaret Okonkwo:mailto:x\nEND:VEVENT\nEND:VCALENDAR\n",
+        &[("phi/ssn", "512-48-7\n 713"), ("phi/name", "Margaret Okonkwo")],
+    );
+    let key = format!(
+        "-----BEGIN {0}-----\n{1}\n-----END {0}-----\n",
+        "RSA PRIVATE KEY",
+        "MIIEowIBAAKCAQEA7bq98uKx0Gf1pNwq3yV5mZcT2hJ8sLr4\n".repeat(20)
+    );
+    let outcome = look("server.pem", key.as_bytes(), 1 << 16, 1_000);
+    assert!(
+        outcome.findings.iter().any(|found| found.category == "secrets"),
+        "{:#?}",
+        outcome.findings
+    );
+}
+
+/// Documents of several windows: nothing is found twice, and all that is there, however they arrive.
+#[test]
+fn long_markup() {
+    let mut body = String::from("<!DOCTYPE html><html><body>\n");
+    let mut people = 0;
+    while body.len() < 1_500_000 {
+        people += 1;
+        body.push_str(&format!(
+            "<p class=\"note\" style=\"margin:0\">The <i>river</i> was high.</p>\n<p>SSN <b>536</b>&#45;22-{:04}</p>\n",
+            1000 + people
+        ));
+        body.push_str(&"<p>Nothing happened &amp; all were well.</p>\n".repeat(people % 30));
+    }
+    let all = |chunk| look("long.html", body.as_bytes(), chunk, 100_000);
+    let outcome = all(1 << 20);
+    let found: Vec<u64> = outcome
+        .findings
+        .iter()
+        .filter(|one| one.rule == "phi/ssn")
+        .map(|one| one.line.unwrap())
+        .collect();
+    assert_eq!(found.len(), people);
+    assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(all(10_007), outcome);
+}
+
+/// What nothing looks into is said not to be looked into.
+#[tokio::test]
+async fn contents_that_are_not_read_are_named() {
+    let bench = Bench::new("").await;
+    let named = |conclusion: &Conclusion| conclusion.details["not_checked"].as_array().unwrap().clone();
+    let database = [b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20".as_slice(), &[0; 4_000]].concat();
+    let conclusion = bench.validate("people.db", None, &database).await;
+    assert_eq!(named(&conclusion), ["contents"]);
+    let conclusion = bench.validate("noise", None, &[0, 1, 2, 3, 0xff, 0xfe, 5, 6, 0]).await;
+    assert_eq!(named(&conclusion), ["contents"]);
+    let conclusion = bench
+        .validate("card.vcf", None, b"BEGIN:VCARD\nVERSION:3.0\nFN:M Okonkwo\nEND:VCARD\n")
+        .await;
+    assert_eq!(named(&conclusion), [""; 0]);
+    assert!(
+        conclusion.details["checked"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|what| what == "fields")
+    );
+}
