@@ -19,6 +19,7 @@ pub mod visitor;
 
 mod active;
 mod image;
+mod mail;
 mod meter;
 mod names;
 mod ole;

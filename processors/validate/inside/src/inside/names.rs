@@ -105,7 +105,15 @@ pub(crate) fn fits(name: &str, kind: Kind) -> bool {
         return true;
     };
     let one_of = |kinds: &[Kind]| kinds.contains(&kind);
-    let texts = [Kind::Text, Kind::Html, Kind::Svg, Kind::Xml, Kind::Script, Kind::Rtf];
+    let texts = [
+        Kind::Text,
+        Kind::Mail,
+        Kind::Html,
+        Kind::Svg,
+        Kind::Xml,
+        Kind::Script,
+        Kind::Rtf,
+    ];
     match extension.as_str() {
         _ if kind == Kind::Empty => true,
         "png" => one_of(&[Kind::Png]),
