@@ -99,6 +99,15 @@ pub(crate) fn promises_container(name: &str) -> bool {
     extension(name).is_some_and(|extension| known.contains(&extension.as_str()))
 }
 
+/// What a member is, given what it looks like: a text that is called a message is one, however its headers begin.
+pub(crate) fn said(name: &str, kind: Kind) -> Kind {
+    if kind == Kind::Text && extension(name).as_deref() == Some("eml") {
+        Kind::Mail
+    } else {
+        kind
+    }
+}
+
 /// Whether the content fits what the name promises. True where the name promises nothing that is known.
 pub(crate) fn fits(name: &str, kind: Kind) -> bool {
     let Some(extension) = extension(name) else {

@@ -217,7 +217,7 @@ impl<'v> Walk<'v> {
         let mut head = vec![0; HEAD];
         let count = fill(&mut meter, &mut head).unwrap_or(0);
         head.truncate(count);
-        let kind = known.unwrap_or_else(|| Kind::sniff(&head));
+        let kind = known.unwrap_or_else(|| names::said(place.name(), Kind::sniff(&head)));
         if role == Role::File || known.is_some() {
             self.check_name(&place, kind);
         }

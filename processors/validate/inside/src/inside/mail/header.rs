@@ -5,7 +5,7 @@ use super::decode::Encoding;
 use super::words;
 
 /// Bytes of one header that are kept, with the lines it goes on in.
-const HEADER: usize = 64 << 10;
+const HEADER: usize = 256 << 10;
 /// Bytes of all headers with encoded words that are kept.
 const WORDS: usize = 1 << 20;
 
@@ -19,7 +19,7 @@ pub(super) struct Headers {
     pub words: String,
     /// Two headers say different things of one part.
     pub differ: bool,
-    /// A line is no header, or longer than any sound one.
+    /// A line is no header, or one that matters is longer than any sound one.
     pub broken: bool,
 }
 
@@ -55,6 +55,8 @@ pub(super) struct Block {
     /// Whether encoded words are asked for.
     words: bool,
     current: Vec<u8>,
+    /// Whether something of it was left out.
+    cut: bool,
     seen: [bool; 3],
     any: bool,
 }
@@ -66,6 +68,7 @@ impl Block {
             headers: Headers::default(),
             words: message,
             current: Vec::new(),
+            cut: false,
             seen: [false; 3],
             any: false,
         }
@@ -78,11 +81,11 @@ impl Block {
 
     /// A line that is not empty; `cut` if there was more of it.
     pub fn line(&mut self, line: &[u8], cut: bool) {
+        let line = if self.any { line } else { without_mark(line) };
         self.any = true;
-        self.headers.broken |= cut;
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             let room = HEADER.saturating_sub(self.current.len());
-            self.headers.broken |= line.len() > room;
+            self.cut |= cut || line.len() > room;
             self.current.extend(&line[..line.len().min(room)]);
             return;
         }
@@ -92,6 +95,7 @@ impl Block {
             self.headers.broken = true;
         } else {
             self.current.extend(line);
+            self.cut = cut;
         }
     }
 
@@ -103,6 +107,7 @@ impl Block {
 
     fn header(&mut self) {
         let current = std::mem::take(&mut self.current);
+        let mut cut = std::mem::take(&mut self.cut);
         let Some(colon) = memchr::memchr(b':', &current) else {
             return;
         };
@@ -127,16 +132,27 @@ impl Block {
             let encoding = Value::read(value).main;
             take(&mut headers.encoding, &mut headers.differ, &mut self.seen[2], encoding);
         } else if self.words
-            && headers.words.len() < WORDS
             && let Some(text) = words::decoded(value)
         {
-            headers.words.push_str(&String::from_utf8_lossy(name));
-            headers.words.push_str(": ");
-            headers.words.push_str(&text);
-            headers.words.push('\n');
+            if headers.words.len() < WORDS {
+                headers.words.push_str(&String::from_utf8_lossy(name));
+                headers.words.push_str(": ");
+                headers.words.push_str(&text);
+                headers.words.push('\n');
+            } else {
+                cut = true;
+            }
+        } else {
+            cut = false;
         }
+        headers.broken |= cut;
         headers.differ |= headers.content.differ || headers.disposition.differ;
     }
+}
+
+/// A line without the mark of UTF-8, which some programs put before a text.
+pub(super) fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 /// The first counts; another that says something else is noticed.

@@ -5,7 +5,7 @@ use super::super::source::Source;
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
 /// Bytes of a line that are kept. RFC 5322 (2.1.1) allows 998; what programs write into one header line is longer at times.
-const KEPT: usize = 16 << 10;
+const KEPT: usize = 64 << 10;
 
 /// Where a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

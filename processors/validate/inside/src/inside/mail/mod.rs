@@ -17,7 +17,7 @@ mod words;
 use std::mem::take;
 
 use self::decode::Encoding;
-use self::header::{Block, Headers};
+use self::header::{Block, Headers, without_mark};
 use self::lines::{Line, Lines};
 use super::kind::is_envelope;
 use super::place::Place;
@@ -34,7 +34,7 @@ const BOUNDARY: usize = 1_000;
 pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u32) {
     let mut lines = Lines::new(source);
     if let Some(first) = lines.next()
-        && is_envelope(lines.text())
+        && is_envelope(without_mark(lines.text()))
     {
         return mailbox(walk, source, place, depth, lines, first);
     }
