@@ -159,7 +159,12 @@ fn what_stands_there_as_text_is_not_handed_over() {
         (
             "Content-Type: text/plain; charset=utf-16\r\n\r\nh\0e\0",
             "body.txt",
-            b"h\0e\0",
+            b"\xff\xfeh\0e\0",
+        ),
+        (
+            "Content-Type: text/plain; charset=UTF-16BE\r\nContent-Transfer-Encoding: base64\r\n\r\nAGgAZQ==",
+            "body.txt",
+            b"\xfe\xff\0h\0e",
         ),
         (
             "Content-Type: text/plain; charset=koi8-r\r\n\r\né",
@@ -232,7 +237,13 @@ fn what_is_broken_is_reported_and_read_as_far_as_it_goes() {
         &[("body.txt", b"a=b=zz")],
         &["structure/broken"],
     );
-    // An encoding of the last century.
+    // Encodings of the last century.
+    check(
+        "\r\nhello\r\nbegin 644 cat.txt\r\n#0V%T\r\n`\r\nend",
+        &[],
+        &["not-checked/compression"],
+    );
+    check("\r\nhello\r\nbegin 644 words\r\nof prose", &[], &[]);
     check(
         "Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 a",
         &[("body.txt", b"begin 644 a")],

@@ -216,7 +216,8 @@ pub fn is_mail(head: &[u8]) -> bool {
                 }
                 return false;
             };
-            let name = &line[..colon];
+            // Blanks before the colon are old, and still read (RFC 5322 4.5.3).
+            let name = line[..colon].trim_ascii_end();
             if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
                 return false;
             }
@@ -323,6 +324,7 @@ mod tests {
             "From a@b.example Thu Nov 26 19:30:00 2026\nFrom: a@b.example\nDate: now\n\ntext",
             "From 0123456789abcdef Mon Sep 17 00:00:00 2001\nFrom: A <a@b.example>\nSubject: [PATCH] x\n\n",
             "Message-ID: <1@b.example>\nSubject: a line that is cut\nX-Mail",
+            "X-A : b\nFrom : a@b.example\nSubject: x\n\n",
         ] {
             assert_eq!(Kind::sniff(mail.as_bytes()), Kind::Mail, "{mail}");
         }

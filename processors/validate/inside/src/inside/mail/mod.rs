@@ -6,7 +6,8 @@
 //!
 //! Lines go past once, and parts are windows of the source that are decoded while they are read: no more than one line and one header are
 //! kept, however long a message is. Where programs disagree on what a message says (parts behind the end, two types of one part), both
-//! are looked at as far as that can be, and it is reported.
+//! are looked at as far as that can be, and it is reported. The parser is our own: `mail-parser`
+//! 1.0 wants rustc 1.98 and the whole message in memory.
 
 mod decode;
 mod header;
@@ -112,11 +113,27 @@ enum State {
     Body {
         headers: Headers,
         start: u64,
-        /// Whether a line of it begins an encrypted text.
-        armored: bool,
+        seen: Marks,
     },
     /// Before the first part of a multipart, or behind the last.
     Outside,
+}
+
+/// What the lines of a part show.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    /// One of them begins an encrypted text.
+    armored: bool,
+    /// The last one may begin a file in uuencode; one did.
+    begins: bool,
+    uuencoded: bool,
+}
+
+impl Marks {
+    fn line(&mut self, text: &[u8]) {
+        self.armored |= part::is_armor(text);
+        self.uuencoded |= std::mem::replace(&mut self.begins, part::begins_file(text)) && part::is_uuencoded(text);
+    }
 }
 
 /// One message while it goes past.
@@ -237,7 +254,7 @@ impl<'w, 'v, 's> Message<'w, 'v, 's> {
         if open.seen || open.headers.encoding() == Encoding::Plain {
             return true;
         }
-        self.leaf(&open.headers, open.start, end, false)
+        self.leaf(&open.headers, open.start, end, Marks::default())
     }
 
     fn line(&mut self, state: &mut State, text: &[u8], line: Line) -> bool {
@@ -252,7 +269,7 @@ impl<'w, 'v, 's> Message<'w, 'v, 's> {
                 *state = next;
             }
             State::Headers(block) => block.line(text, line.end - line.start > text.len() as u64),
-            State::Body { armored, .. } => *armored |= part::is_armor(text),
+            State::Body { seen, .. } => seen.line(text),
             State::Outside => {}
         }
         true
@@ -286,7 +303,7 @@ impl<'w, 'v, 's> Message<'w, 'v, 's> {
         let body = |headers| State::Body {
             headers,
             start,
-            armored: false,
+            seen: Marks::default(),
         };
         if !headers.kind().starts_with("multipart/") {
             return Some(body(headers));
@@ -315,11 +332,7 @@ impl<'w, 'v, 's> Message<'w, 'v, 's> {
 
     fn part_ends(&mut self, state: State, end: u64) -> bool {
         match state {
-            State::Body {
-                headers,
-                start,
-                armored,
-            } => self.leaf(&headers, start, end, armored),
+            State::Body { headers, start, seen } => self.leaf(&headers, start, end, seen),
             // Headers without an empty line behind them, and nothing else.
             State::Headers(block) => self.begins(block.finish(), end).is_some(),
             State::Outside => true,

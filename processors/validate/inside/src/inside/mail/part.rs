@@ -1,6 +1,6 @@
 //! One part that holds no parts: whether it is handed over, and as what.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use super::super::kind::{HEAD, Kind};
 use super::super::meter::{Packed, fill};
@@ -9,9 +9,9 @@ use super::super::rules;
 use super::super::source::Source;
 use super::super::visitor::Role;
 use super::super::walk::Found;
-use super::Message;
 use super::decode::{Decoder, Encoding};
 use super::header::Headers;
+use super::{Marks, Message};
 
 /// Longest name that is kept.
 const NAME: usize = 4_096;
@@ -31,9 +31,40 @@ pub(super) fn is_armor(line: &[u8]) -> bool {
     line.starts_with(b"-----BEGIN PGP MESSAGE-----")
 }
 
+/// Whether a line is the first of a file in uuencode (POSIX.1-2017, uuencode): `begin 644 name`. Such files stand in the text of old mail.
+pub(super) fn begins_file(line: &[u8]) -> bool {
+    let mode = line.strip_prefix(b"begin ").unwrap_or_default();
+    let digits = mode.iter().take_while(|byte| (b'0'..b'8').contains(*byte)).count();
+    matches!(digits, 3 | 4) && mode.get(digits) == Some(&b' ') && mode.len() > digits + 1
+}
+
+/// Whether a line has as many letters as its first one says.
+pub(super) fn is_uuencoded(line: &[u8]) -> bool {
+    let count = usize::from(line.first().copied().unwrap_or(b' ').wrapping_sub(b' '));
+    let letters = count.div_ceil(3) * 4;
+    // Some programs end lines with a checksum; others cut blanks off.
+    (1..64).contains(&count) && (letters.saturating_sub(3)..=letters + 2).contains(&line.len())
+}
+
+/// The mark that tells readers of UTF-16 without one which of its bytes comes first.
+fn mark(charset: &str, head: &[u8]) -> &'static [u8] {
+    let big = match charset {
+        "utf-16be" => true,
+        "utf-16le" => false,
+        // RFC 2781 (4.3) has the first byte first; most programs write the other.
+        "utf-16" => head.first() == Some(&0),
+        _ => return b"",
+    };
+    match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => b"",
+        _ if big => b"\xfe\xff",
+        _ => b"\xff\xfe",
+    }
+}
+
 impl Message<'_, '_, '_> {
     /// Looks at the part from `start` to `end`; false to stop.
-    pub(super) fn leaf(&mut self, headers: &Headers, start: u64, end: u64, armored: bool) -> bool {
+    pub(super) fn leaf(&mut self, headers: &Headers, start: u64, end: u64, seen: Marks) -> bool {
         let window = self.source.window(start, end.saturating_sub(start));
         self.leaves += 1;
         let (encoding, kind) = (headers.encoding(), headers.kind());
@@ -48,7 +79,7 @@ impl Message<'_, '_, '_> {
         let signed = matches!(kind, "application/pkcs7-mime" | "application/x-pkcs7-mime")
             || name.to_ascii_lowercase().ends_with(".p7m");
         let secret = signed && is_secret(&head);
-        let armored = armored || memchr::memmem::find(&head, b"-----BEGIN PGP MESSAGE-----").is_some();
+        let armored = seen.armored || memchr::memmem::find(&head, b"-----BEGIN PGP MESSAGE-----").is_some();
         let within = self
             .open
             .iter()
@@ -62,7 +93,7 @@ impl Message<'_, '_, '_> {
         if signed || kind == "application/ms-tnef" || kind == "message/partial" || head.starts_with(TNEF) {
             self.walk.report(&rules::FORMAT, &place);
         }
-        if encoding == Encoding::Unknown {
+        if encoding == Encoding::Unknown || encoding == Encoding::Plain && seen.uuencoded {
             self.walk.report(&rules::METHOD, &place);
         }
         let sniffed = Kind::sniff(&head);
@@ -78,22 +109,25 @@ impl Message<'_, '_, '_> {
             self.walk.report(&rules::ODD_NAME, &place);
         }
         let nested = is_message(kind) && matches!(sniffed, Kind::Text | Kind::Mail | Kind::Binary);
+        // A message that stands in this one as it is, and letters that nobody can read, have been scanned with it.
+        let scanned = nested && encoding == Encoding::Plain
+            || encoding == Encoding::Unknown && sniffed == Kind::Text && !names::runs(&name);
         let found = Found {
             place: place.clone(),
             declared: None,
             packed: Packed::Not,
-            // A message that stands in this one as it is has been scanned with it.
-            role: if nested && encoding == Encoding::Plain {
-                Role::Part
-            } else {
-                Role::File
-            },
+            role: if scanned { Role::Part } else { Role::File },
             enter: true,
         };
         let mut decoder = Decoder::new(window, encoding);
-        let taken = self
-            .walk
-            .member_as(found, nested.then_some(Kind::Mail), &mut decoder, self.depth);
+        let taken = {
+            let charset = headers.content.text("charset").unwrap_or_default().to_ascii_lowercase();
+            let is_text = kind.is_empty() || kind.starts_with("text/");
+            let mark = if is_text { mark(&charset, &head) } else { b"" };
+            let mut marked = Cursor::new(mark).chain(&mut decoder);
+            let known = nested.then_some(Kind::Mail);
+            self.walk.member_as(found, known, &mut marked, self.depth)
+        };
         if !taken.cut {
             if decoder.is_broken() {
                 self.walk.report(&rules::BROKEN, &place);
