@@ -4,10 +4,11 @@
 //! that is not encoded. Everything else is a member: attachments, text in Base64 and quoted-printable, pages, other sets of characters,
 //! messages within messages. Headers with encoded words are handed over decoded.
 //!
-//! Lines go past once, and parts are windows of the source that are decoded while they are read: no more than one line and one header are
-//! kept, however long a message is. Where programs disagree on what a message says (parts behind the end, two types of one part), both
-//! are looked at as far as that can be, and it is reported. The parser is our own: `mail-parser`
-//! 1.0 wants rustc 1.98 and the whole message in memory.
+//! Lines go past once, and parts are windows of the source that are decoded while they are read: no more than a line and a header are kept
+//! here, however long a message is; a message in a message is read as a whole, as any container in a container. Where programs disagree on
+//! what a message says (parts behind the end, two types of one part), it is reported, and as much is looked at as one of them shows.
+//!
+//! The parser is our own: `mail-parser` 1.0 wants rustc 1.98, and the whole message in memory.
 
 mod decode;
 mod header;
