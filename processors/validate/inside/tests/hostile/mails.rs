@@ -47,7 +47,7 @@ fn near_boundaries() -> String {
         ));
     }
     all.push_str("\r\n");
-    all + &format!("--{common}\r\n").repeat(15_000)
+    all + &format!("--{common}zz\r\n").repeat(15_000)
 }
 
 fn typed(parameters: &str) -> Vec<u8> {
