@@ -39,6 +39,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("inside_bzip2", inside::bzip2),
     ("inside_docx", inside::docx),
     ("inside_gzip", inside::gzip),
+    ("inside_mail", inside::mail),
     ("inside_ods", inside::ods),
     ("inside_ole", inside::ole),
     ("inside_parquet", inside::parquet),

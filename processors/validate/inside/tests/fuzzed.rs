@@ -39,6 +39,8 @@ fn seeds() -> &'static [(Target, Vec<u8>)] {
             (targets::word, vec![b'a'; 200]),
             (targets::shape, shp.clone()),
             (targets::shapefile, parts),
+            (targets::mail, MAIL.concat().into_bytes()),
+            (targets::mail, [MAIL[0], MAIL[1], "\n", MAIL[0], MAIL[2]].concat().into_bytes()),
             (targets::any, b"<svg xmlns=\"x\" onload=\"go()\"><script>1</script></svg>".to_vec()),
         ];
         let date = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/data/formats/sheet/date.xls")).unwrap();
@@ -73,6 +75,13 @@ const ANSWER: &[&[u8]] = &[
     b"\x0f\0\0\0{\"item\":[1,{}]}",
     b"\x11\0\0\0{\"item\":\"\\u0041\"}",
     b"\x16\0\0\0{\"done\":{\"dropped\":0}}",
+];
+
+/// An envelope, a message of many parts, another.
+const MAIL: &[&str] = &[
+    "From a@b.example Thu Nov 26 19:30:00 2026\n",
+    "From: =?utf-8?B?R3LDvMOfZQ==?= <a@b.example>\nSubject: =?iso-8859-1?Q?caf=E9?=\n =?iso-8859-1?Q?_noir?=\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"out\"\n\n--out\nContent-Type: multipart/encrypted; boundary=in\n\n--in\nContent-Transfer-Encoding: base64\n\naGVsbG8=\n--in\nContent-Type: text/html; charset*0*=utf-8''u; charset*1=tf-8\nContent-Transfer-Encoding: quoted-printable\n\n<p>=C3=\n=BC</p>\n--in--\n\n--out\nContent-Type: application/x; name*=utf-8'de'..%2Fa.bin\nContent-Disposition: attachment; filename=\"=?utf-8?Q?a?= (b).exe\"\nContent-Transfer-Encoding: base64\n\nUEsDBBQ=\n--out\nContent-Type: message/rfc822\n\nFrom: a@b.example\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHA6CA\n--out--\n",
+    "From: a@b.example\nDate: now\nContent-Type: (a) application/pkcs7-mime (b); smime-type=x\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHA6CA\n",
 ];
 
 /// A text in bzip2.
@@ -121,7 +130,7 @@ proptest! {
         for run in [
             targets::answer, targets::records, targets::zip, targets::tar, targets::gzip, targets::bzip2, targets::xz, targets::zstd, targets::ole, targets::pdf, targets::parquet,
             targets::picture, targets::any, targets::xlsx, targets::ods, targets::docx, targets::xls, targets::vba, targets::word, targets::shape,
-            targets::shapefile,
+            targets::shapefile, targets::mail,
         ] {
             run(&bytes);
         }

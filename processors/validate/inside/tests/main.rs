@@ -6,6 +6,7 @@ mod common;
 mod formats;
 mod fuzzed;
 mod hostile;
+mod mail;
 mod mutation;
 mod records;
 mod sandbox;

@@ -44,6 +44,21 @@ pub fn samples() -> &'static [(String, Vec<u8>)] {
             ),
             ("a.gif".to_owned(), make::gif()),
             ("a.jpg".to_owned(), make::jpeg(true)),
+            (
+                "a.eml".to_owned(),
+                make::mail(&make::multipart(
+                    "b",
+                    &[
+                        "Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=C3=BC</p>",
+                        &format!(
+                            "Content-Disposition: attachment; filename=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                            make::mail_base64(&make::zip(&[Entry::new("a.txt", b"hello")]))
+                        ),
+                        &format!("Content-Type: message/rfc822\r\n\r\n{}", make::mail("\r\ntext")),
+                    ],
+                ))
+                .into_bytes(),
+            ),
         ];
         let [shp, shx, dbf] = make::shapefile(&[(1.0, 2.0)]);
         samples.push((

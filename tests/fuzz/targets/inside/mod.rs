@@ -40,6 +40,8 @@ formats! {
     parquet: Parquet, "a.parquet";
     /// A .shp or .shx by itself.
     shape: Shape, "a.shp";
+    /// Messages and mailboxes.
+    mail: Mail, "a.eml";
 }
 
 /// Pictures: the first byte picks the format.

@@ -42,6 +42,7 @@ pub enum Kind {
     Svg,
     Xml,
     Shape,
+    Mail,
     Text,
     Binary,
     Empty,
@@ -68,15 +69,18 @@ impl Kind {
         if is_tar(head) {
             return Self::Tar;
         }
+        if is_mail(head) {
+            return Self::Mail;
+        }
         text_kind(head)
     }
 
     /// Whether it holds members that are looked at like files of their own.
     pub fn is_container(self) -> bool {
-        use Kind::{Bzip2, Gif, Gzip, Jpeg, Ole, Parquet, Pdf, Png, Shape, Tar, Tiff, Webp, Xz, Zip, Zstd};
+        use Kind::{Bzip2, Gif, Gzip, Jpeg, Mail, Ole, Parquet, Pdf, Png, Shape, Tar, Tiff, Webp, Xz, Zip, Zstd};
         matches!(
             self,
-            Zip | Gzip | Bzip2 | Xz | Zstd | Tar | Ole | Pdf | Parquet | Png | Jpeg | Gif | Webp | Tiff | Shape
+            Zip | Gzip | Bzip2 | Xz | Zstd | Tar | Ole | Pdf | Parquet | Png | Jpeg | Gif | Webp | Tiff | Shape | Mail
         )
     }
 
@@ -162,6 +166,87 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
         .is_some_and(|block| super::tar::checksum_fits(block) && block[0] != 0)
 }
 
+/// Headers that nothing but mail has together, and whether one of them tells mail from other texts with headers.
+const MAIL: &[(&str, bool)] = &[
+    ("From", true),
+    ("Received", true),
+    ("Return-Path", true),
+    ("Message-ID", true),
+    ("MIME-Version", true),
+    ("To", false),
+    ("Subject", false),
+    ("Date", false),
+    ("Delivered-To", false),
+    ("Reply-To", false),
+    ("Cc", false),
+    ("Content-Type", false),
+    ("DKIM-Signature", false),
+];
+
+/// Whether a text begins as a message does (RFC 5322 2.2), or a mailbox (RFC 4155): with headers only, up to the first empty line or the
+/// end of `head`, of which two are different ones that mail has, and one of these is `From`, `Received`, `Return-Path`, `Message-ID` or
+/// `MIME-Version` with a value that such a header has. A `from` in small letters is a word of many languages for settings and tells nothing.
+/// Wants to see the first [`HEAD`] bytes; a last line that is cut off does not matter.
+pub fn is_mail(head: &[u8]) -> bool {
+    let mut rest = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let mut known = [false; MAIL.len()];
+    // Whether the header that is going past tells, if its value does.
+    let (mut tells, mut told, mut first) = (None, false, true);
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let line = &rest[..end.unwrap_or(rest.len())];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        rest = end.map_or(&[][..], |end| &rest[end + 1..]);
+        let begins = std::mem::replace(&mut first, false);
+        if line.is_empty() || line.contains(&0) {
+            break;
+        }
+        if begins && is_envelope(line) {
+            continue;
+        }
+        let value = if line[0] == b' ' || line[0] == b'\t' {
+            if begins {
+                return false;
+            }
+            line
+        } else {
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+                if end.is_none() {
+                    break;
+                }
+                return false;
+            };
+            // Blanks before the colon are old, and still read (RFC 5322 4.5.3).
+            let name = line[..colon].trim_ascii_end();
+            if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+                return false;
+            }
+            let at = MAIL
+                .iter()
+                .position(|(mail, _)| name.eq_ignore_ascii_case(mail.as_bytes()));
+            tells = at.filter(|at| MAIL[*at].1 && name != b"from");
+            if let Some(at) = at {
+                known[at] = true;
+            }
+            &line[colon + 1..]
+        };
+        told |= tells.is_some_and(|at| match MAIL[at].0 {
+            "MIME-Version" => value.contains(&b'1'),
+            "Received" => value.iter().any(|byte| !byte.is_ascii_whitespace()),
+            // An address, or a name in encoded words whose address is on the next line.
+            _ => value.iter().any(|byte| matches!(byte, b'@' | b'<')) || value.windows(2).any(|two| two == b"=?"),
+        });
+    }
+    told && known.iter().filter(|known| **known).count() >= 2
+}
+
+/// Whether a line parts the messages of a mailbox: `From `, who sent it, and when (RFC 4155, appendix A).
+pub(crate) fn is_envelope(line: &[u8]) -> bool {
+    const LONGEST: usize = 1_000;
+    let time = |five: &[u8]| five[2] == b':' && [0, 1, 3, 4].iter().all(|at| five[*at].is_ascii_digit());
+    line.len() <= LONGEST && line.starts_with(b"From ") && line.windows(5).any(time)
+}
+
 fn text_kind(head: &[u8]) -> Kind {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let utf16 = text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff");
@@ -224,5 +309,45 @@ mod tests {
         check(b"\0\x01\x02\x03\x04", Kind::Binary);
         check("naïve café\n".as_bytes(), Kind::Text);
         check(b"\xff\xfea\0b\0", Kind::Text);
+    }
+
+    #[test]
+    fn mail_is_told_by_its_headers() {
+        for mail in [
+            "From: a@b.example\r\nSubject: x\r\n\r\ntext",
+            "Return-Path: <>\nReceived: from x by y; now\n",
+            "Received: from x\n\tby y; now\nX-A: b\nDate: now\n\nno header\n",
+            "Subject: x\nFrom: =?utf-8?Q?a?=\n <a@b.example>\n\n",
+            "from: a@b.example\nmessage-id: <1@b.example>\n\n",
+            "Content-Type: multipart/mixed; boundary=\"a\"\nMIME-Version: 1.0\n\n--a\n",
+            "\u{feff}To: a@b.example\nFrom: b@b.example\n\n",
+            "From a@b.example Thu Nov 26 19:30:00 2026\nFrom: a@b.example\nDate: now\n\ntext",
+            "From 0123456789abcdef Mon Sep 17 00:00:00 2001\nFrom: A <a@b.example>\nSubject: [PATCH] x\n\n",
+            "Message-ID: <1@b.example>\nSubject: a line that is cut\nX-Mail",
+            "X-A : b\nFrom : a@b.example\nSubject: x\n\n",
+        ] {
+            assert_eq!(Kind::sniff(mail.as_bytes()), Kind::Mail, "{mail}");
+        }
+        for other in [
+            "From the beginning: all of it.\nTo: be\n",
+            "From: a@b.example\n\nSubject: x\n",
+            "From: a@b.example\nFrom: b@b.example\n\n",
+            "From: Berlin\nTo: Hamburg\nDate: 2026-11-26\n\n",
+            "from: a@b.example\nto: b@b.example\nsubject: x\n",
+            "smtp:\n  From: a@b.example\n  To: b@b.example\n",
+            "---\nFrom: a@b.example\nSubject: x\n",
+            "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Type: text/html\r\n\r\n",
+            "GET / HTTP/1.1\r\nFrom: a@b.example\r\nDate: now\r\n\r\n",
+            "Date: now\r\nContent-Type: text/html\r\nServer: x\r\n\r\n",
+            "A message has headers, such as:\nFrom: a@b.example\nSubject: x\n",
+            " From: a@b.example\nSubject: x\n",
+            "Metadata-Version: 2.1\nName: x\nAuthor-email: a@b.example\n",
+            "From a@b.example Thu Nov 26 19:30:00 2026\nand so on.\n",
+            "From: a@b.example\nSubject: x\nfree text without an end of the headers\n\n",
+            "name,From: x,To: y\n1,a@b.example,2\n",
+            "From\0: a@b.example\nSubject: x\n",
+        ] {
+            assert_ne!(Kind::sniff(other.as_bytes()), Kind::Mail, "{other}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub mod visitor;
 
 mod active;
 mod image;
+mod mail;
 mod meter;
 mod names;
 mod ole;
@@ -54,7 +55,7 @@ pub fn look(source: Source, name: &str, kind: Option<Kind>, limits: &Limits, vis
             {
                 Kind::Pdf
             }
-            kind => kind,
+            kind => names::said(name, kind),
         }
     });
     let place = Place::root(name);

@@ -99,13 +99,30 @@ pub(crate) fn promises_container(name: &str) -> bool {
     extension(name).is_some_and(|extension| known.contains(&extension.as_str()))
 }
 
+/// What a member is, given what it looks like: a text that is called a message is one, however its headers begin.
+pub(crate) fn said(name: &str, kind: Kind) -> Kind {
+    if kind == Kind::Text && extension(name).as_deref() == Some("eml") {
+        Kind::Mail
+    } else {
+        kind
+    }
+}
+
 /// Whether the content fits what the name promises. True where the name promises nothing that is known.
 pub(crate) fn fits(name: &str, kind: Kind) -> bool {
     let Some(extension) = extension(name) else {
         return true;
     };
     let one_of = |kinds: &[Kind]| kinds.contains(&kind);
-    let texts = [Kind::Text, Kind::Html, Kind::Svg, Kind::Xml, Kind::Script, Kind::Rtf];
+    let texts = [
+        Kind::Text,
+        Kind::Mail,
+        Kind::Html,
+        Kind::Svg,
+        Kind::Xml,
+        Kind::Script,
+        Kind::Rtf,
+    ];
     match extension.as_str() {
         _ if kind == Kind::Empty => true,
         "png" => one_of(&[Kind::Png]),

@@ -15,7 +15,7 @@ pub(crate) fn check(walk: &mut Walk<'_>, source: &Source, kind: Kind, place: &Pl
     if matches!(kind, Kind::Empty) {
         return;
     }
-    let text = matches!(kind, Kind::Text | Kind::Xml);
+    let text = matches!(kind, Kind::Text | Kind::Xml | Kind::Mail);
     if !matches!(
         kind,
         Kind::Zip | Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Zstd | Kind::Tar | Kind::Ole

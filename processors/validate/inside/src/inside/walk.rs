@@ -13,7 +13,7 @@ use super::problem::{Class, Problem, Reached};
 use super::rules::{self, Rule};
 use super::source::Source;
 use super::visitor::{Member, Role, Visitor};
-use super::{active, image, names, ole, parquet, pdf, polyglot, shape, stream, tar, zip};
+use super::{active, image, mail, names, ole, parquet, pdf, polyglot, shape, stream, tar, zip};
 
 /// Longest piece of text handed over at once.
 const TEXT: usize = 256 << 10;
@@ -176,6 +176,7 @@ impl<'v> Walk<'v> {
             Kind::Pdf => pdf::look(self, source, place, depth),
             Kind::Parquet => parquet::look(self, source, place),
             Kind::Shape => shape::single(self, source, place),
+            Kind::Mail => mail::look(self, source, place, depth),
             Kind::Png | Kind::Jpeg | Kind::Gif | Kind::Webp | Kind::Tiff | Kind::Bmp => {
                 image::look(self, source, kind, place, depth)
             }
@@ -200,6 +201,11 @@ impl<'v> Walk<'v> {
 
     /// Hands a member over, and enters it if it is a container. Reads it to its end.
     pub fn member(&mut self, found: Found, reader: &mut dyn Read, depth: u32) -> Taken {
+        self.member_as(found, None, reader, depth)
+    }
+
+    /// The same for one whose container knows what it is.
+    pub fn member_as(&mut self, found: Found, known: Option<Kind>, reader: &mut dyn Read, depth: u32) -> Taken {
         let Found {
             place,
             declared,
@@ -211,8 +217,8 @@ impl<'v> Walk<'v> {
         let mut head = vec![0; HEAD];
         let count = fill(&mut meter, &mut head).unwrap_or(0);
         head.truncate(count);
-        let kind = Kind::sniff(&head);
-        if role == Role::File {
+        let kind = known.unwrap_or_else(|| names::said(place.name(), Kind::sniff(&head)));
+        if role == Role::File || known.is_some() {
             self.check_name(&place, kind);
         }
         let member = Member {

@@ -402,3 +402,30 @@ pub fn ole(module: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
     out.extend(bodies);
     out
 }
+
+/// A message; what is given begins with further headers.
+pub fn mail(rest: &str) -> String {
+    format!(
+        "Return-Path: <a@b.example>\r\nReceived: from x.example by y.example;\r\n\tThu, 26 Nov 2026 19:30:00 +0000\r\nFrom: A <a@b.example>\r\nTo: c@b.example\r\nSubject: a mail\r\nMIME-Version: 1.0\r\n{rest}"
+    )
+}
+
+/// Headers and parts of a multipart; each part begins with its headers.
+pub fn multipart(boundary: &str, parts: &[&str]) -> String {
+    let parts: String = parts.iter().map(|part| format!("--{boundary}\r\n{part}\r\n")).collect();
+    format!(
+        "Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\nFor programs that know no parts.\r\n{parts}--{boundary}--\r\n"
+    )
+}
+
+/// Base64 in lines of 76 letters.
+pub fn mail_base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    let all = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let lines: Vec<_> = all
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    lines.join("\r\n")
+}

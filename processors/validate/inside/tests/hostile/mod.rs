@@ -3,6 +3,7 @@
 mod archives;
 mod documents;
 mod exhaust;
+mod mails;
 mod pictures;
 
 use std::time::Duration;
@@ -65,6 +66,7 @@ async fn hostile_files_get_their_verdict() {
         documents::documents(),
         pictures::pictures_and_maps(),
         pictures::malware(),
+        mails::mails(),
         exhaust::again_and_again(),
     ]
     .into_iter()
@@ -122,6 +124,7 @@ async fn truncated_files_are_noticed() {
         ("a.png", make::png(1, 1, &[])),
         ("a.gif", make::gif()),
         ("a.jpg", make::jpeg(false)),
+        ("a.eml", mails::parts()),
     ];
     for (name, bytes) in sound {
         for tenth in 1..10 {
