@@ -252,7 +252,8 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
     }
     gather.fact("bytes_looked_at", seen);
 
-    let outcome = gather.finish();
+    let mut outcome = gather.finish();
+    outcome.settle();
     let unlisted = outcome.unlisted();
     let Outcome {
         mut findings,
@@ -261,6 +262,7 @@ pub fn conclude(rules: &Rulebook, evidence: Evidence) -> Conclusion {
         limits,
         scores,
         facts: mut details,
+        decoded: _,
     } = outcome;
     findings.retain(|finding| engines.reports(&finding.rule));
     engines.hide_in_names(&mut findings);

@@ -1,7 +1,9 @@
 //! Findings within bounds, however many there are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
+use cofferdam_scan::secrets::Encoding;
 use cofferdam_schemas::Finding;
 
 /// Parts that were not checked and are named one by one.
@@ -12,6 +14,9 @@ const LABELLED: usize = 200_000;
 const BEHIND: u64 = 64 * 1024;
 /// Bytes of a labelled value in the document, however it is written: 1,024 characters, six bytes each.
 const LONGEST: u64 = 8 * 1024;
+
+/// Parts that were looked at decoded and are kept in mind; of further ones the same may be listed twice.
+const DECODED: usize = 1_000;
 
 /// Collects what the engines say of one document.
 #[derive(Debug)]
@@ -40,6 +45,9 @@ pub struct Outcome {
     pub scores: BTreeMap<String, f32>,
     /// Counts and words about the document.
     pub facts: BTreeMap<String, serde_json::Value>,
+    /// Parts of a document, or of what has this path inside it, that were looked at decoded: first byte, and the one after the last.
+    #[serde(default)]
+    pub decoded: Vec<(Option<String>, u64, u64)>,
 }
 
 impl Outcome {
@@ -48,6 +56,36 @@ impl Outcome {
         let counts = self.findings.iter().filter_map(|finding| finding.count);
         counts.map(|count| count.saturating_sub(1)).sum()
     }
+}
+
+impl Outcome {
+    /// Leaves out what was found in parts as they stand that were looked at decoded too: it was found there as well.
+    pub fn settle(&mut self) {
+        let decoded = std::mem::take(&mut self.decoded);
+        let mut parts: BTreeMap<Option<&str>, Vec<(u64, u64)>> = BTreeMap::new();
+        for (inside, start, end) in &decoded {
+            parts.entry(inside.as_deref()).or_default().push((*start, *end));
+        }
+        parts.values_mut().for_each(|parts| parts.sort_unstable());
+        self.findings.retain(|finding| {
+            let Some(span) = finding.span else { return true };
+            let of = finding.inside.as_deref().and_then(bytes_of);
+            let parts = parts.get(&of).map_or(&[][..], Vec::as_slice);
+            let after = parts.partition_point(|(start, _)| *start <= span.start);
+            !after.checked_sub(1).is_some_and(|at| span.end <= parts[at].1)
+        });
+    }
+}
+
+/// The path of what a place's bytes are counted in: encodings on the way have none of their own.
+fn bytes_of(inside: &str) -> Option<&str> {
+    let (outer, last) = inside
+        .rsplit_once("!/")
+        .map_or((None, inside), |(outer, last)| (Some(outer), last));
+    let chain = last
+        .split('/')
+        .all(|name| Encoding::ALL.iter().any(|one| one.name() == name));
+    if chain { outer } else { Some(inside) }
 }
 
 impl Gather {
@@ -176,8 +214,16 @@ impl Gather {
         self.outcome.not_checked.extend(other.not_checked);
         self.outcome.limits.extend(other.limits);
         self.outcome.facts.extend(other.facts);
+        self.outcome.decoded.extend(other.decoded);
         for (name, value) in other.scores {
             self.score(&name, value);
+        }
+    }
+
+    /// Something that stands in these bytes was looked at decoded.
+    pub fn decoded(&mut self, inside: Option<String>, bytes: Range<u64>) {
+        if self.outcome.decoded.len() < DECODED {
+            self.outcome.decoded.push((inside, bytes.start, bytes.end));
         }
     }
 
@@ -201,6 +247,52 @@ mod tests {
         let parts = gather.finish().not_checked;
         assert_eq!(parts.len(), NOT_CHECKED + 1);
         assert!(parts.contains("more than these 200 parts"));
+    }
+
+    #[test]
+    fn what_was_decoded_is_said_once() {
+        let mut gather = Gather::new(10, None);
+        let add = |gather: &mut Gather, inside: Option<&str>, start| {
+            gather.add(Finding {
+                inside: inside.map(str::to_owned),
+                span: Some(cofferdam_schemas::Span { start, end: start + 5 }),
+                ..Finding::new("a/b", Severity::Low, 1.0, "x")
+            });
+        };
+        for (inside, start) in [
+            (None, 5),
+            (None, 100),
+            (None, 118),
+            (Some("base64"), 100),
+            (Some("body.txt"), 100),
+        ] {
+            add(&mut gather, inside, start);
+        }
+        for (inside, start) in [
+            (Some("a.eml"), 100),
+            (Some("a.eml!/hex/base64"), 102),
+            (Some("a.eml!/x.csv"), 100),
+        ] {
+            add(&mut gather, inside, start);
+        }
+        gather.decoded(None, 100..120);
+        gather.decoded(Some("a.eml".to_owned()), 100..120);
+        let mut outcome = gather.finish();
+        outcome.settle();
+        let left = outcome
+            .findings
+            .iter()
+            .map(|found| (found.inside.as_deref(), found.span.unwrap().start));
+        let left: Vec<_> = left.collect();
+        assert_eq!(
+            left,
+            [
+                (None, 5),
+                (None, 118),
+                (Some("body.txt"), 100),
+                (Some("a.eml!/x.csv"), 100)
+            ]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -446,6 +447,10 @@ impl Visitor for Inside<'_> {
             self.flush();
             self.tell();
         }
+    }
+
+    fn stood(&mut self, place: &Place, bytes: Range<u64>) {
+        self.gather.decoded(place.inside(), bytes);
     }
 
     fn problem(&mut self, problem: Problem) {

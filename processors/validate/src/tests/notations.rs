@@ -25,7 +25,7 @@ fn finds(name: &str, body: &str, expected: &[(&str, &str)]) {
 fn messages_of_hospitals_and_insurers() {
     finds(
         "adt.hl7",
-        "MSH|^~\\&|ADT1|HOSPITAL|LAB|HOSPITAL|20260612121226||ADT^A01|MSG00001|P|2.5.1\rPID|1||00482913^^^GHH^MR||OKONKWO^MARGARET^L^^MS||19840317|F|||48 BIRCHWOOD LANE^^WORCESTER^MA^01604||(617)555-0143|||||512487713\rNK1|1|OKONKWO^DANIEL^K|SPO\r",
+        "MSH|^~\\&|ADT1|HOSPITAL|LAB|HOSPITAL|20260612121226||ADT^A01|MSG00001|P|2.5.1\rPID|1||00482913^^^GHH^MR||OKONKWO^MARGARET^L^^MS||19840317|F|||48 BIRCHWOOD LANE^^WORCESTER^MA^01604||(617)555-0143|||||AC20071|512487713\rNK1|1|OKONKWO^DANIEL^K|SPO\r",
         &[
             ("phi/mrn", "00482913"),
             ("phi/name", "OKONKWO^MARGARET^L"),
@@ -33,17 +33,19 @@ fn messages_of_hospitals_and_insurers() {
             ("phi/date", "19840317"),
             ("phi/location", "48 BIRCHWOOD LANE^^WORCESTER^MA^01604"),
             ("phi/phone", "(617)555-0143"),
+            ("phi/account", "AC20071"),
             ("phi/ssn", "512487713"),
         ],
     );
     finds(
         "claim.x12",
-        "ISA*00*          *00*          *ZZ*SENDERID       *ZZ*RECEIVERID     *260612*1253*^*00501*000000905*0*P*:~NM1*IL*1*OKONKWO*MARGARET*L***MI*100238841764~DMG*D8*19840317*F~REF*SY*512487713~",
+        "ISA*00*          *00*          *ZZ*SENDERID       *ZZ*RECEIVERID     *260612*1253*^*00501*000000905*0*P*:~NM1*IL*1*OKONKWO*MARGARET*L***MI*100238841764~DMG*D8*19840317*F~REF*SY*512487713~CLM*26463774*100~",
         &[
             ("phi/name", "OKONKWO*MARGARET*L"),
             ("phi/health-plan", "100238841764"),
             ("phi/date", "19840317"),
             ("phi/ssn", "512487713"),
+            ("phi/account", "26463774"),
         ],
     );
 }

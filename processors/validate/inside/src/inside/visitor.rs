@@ -1,6 +1,7 @@
 //! What the engine hands over while it looks.
 
 use std::io::Read;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,12 @@ pub trait Visitor {
     /// repeats.
     fn row(&mut self, table: &Table, row: u64, cells: &[Cell<'_>]) {
         let _ = (table, row, cells);
+    }
+
+    /// What was handed over last as a file stands, encoded, in these bytes of the document or member at `place`: what was found there before, in the bytes as
+    /// they stand, is found in the file as well.
+    fn stood(&mut self, place: &Place, bytes: Range<u64>) {
+        let _ = (place, bytes);
     }
 
     /// Something is wrong.

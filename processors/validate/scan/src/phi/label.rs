@@ -91,6 +91,7 @@ pub(super) fn hint(lexicon: &Lexicon, name: &str) -> Option<Hint> {
             Kind::Name
         }
         () if has("age") => Kind::AgeOver89,
+        () if has("account") && (has("number") || has("no") || has("id") || has("nr")) => Kind::Account,
         () => *Kind::ALL
             .iter()
             .filter(|kind| cues & kind.bit() != 0 && !matches!(kind, Kind::Name | Kind::Date))

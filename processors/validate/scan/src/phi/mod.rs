@@ -321,8 +321,8 @@ impl Phi {
         let trimmed = value.trim();
         let start = value.len() - value.trim_start().len();
         let span = start..start + trimmed.len();
-        // "An id" says little: the value may show which.
-        if hint.kind == Kind::OtherId {
+        // "An id" or "an account" says little: the value may show which.
+        if matches!(hint.kind, Kind::OtherId | Kind::Account) {
             let before = out.len();
             self.scan(value, None, out);
             if out.len() > before {

@@ -23,6 +23,9 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Encoding::Base64, Encoding::Hex, Encoding::Percent];
+
     /// Its name in a result.
     pub fn name(self) -> &'static str {
         match self {

@@ -129,6 +129,10 @@ impl Message<'_, '_, '_> {
             self.walk.member_as(found, known, &mut marked, self.depth)
         };
         if !taken.cut {
+            if !scanned {
+                let place = self.place;
+                self.walk.visitor.stood(place, self.base + start..self.base + end);
+            }
             if decoder.is_broken() {
                 self.walk.report(&rules::BROKEN, &place);
             }
