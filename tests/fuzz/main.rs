@@ -69,6 +69,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("scan_json_lines", scan::json_lines),
     ("scan_phi", scan::phi),
     ("scan_phi_pack", scan::phi_pack),
+    ("scan_reading", scan::reading),
     ("scan_poison", scan::poison),
     ("scan_secrets", scan::secrets),
     ("scan_secrets_pack", scan::secrets_pack),

@@ -22,6 +22,7 @@ const TARGETS: &[Target] = &[
     ("expressions", targets::expressions, &[], 1_500),
     ("document_schema", targets::document_schema, &[9], 400),
     ("phi", targets::phi, &[], 600),
+    ("reading", targets::reading, &[8], 4_000),
     ("secrets", targets::secrets, &[3, 20, 255, 255], 300),
     ("injection", targets::injection, &[31], 400),
     ("poison", targets::poison, &[200, 200], 300),
@@ -86,6 +87,15 @@ fn make(name: &str) -> Vec<Vec<u8>> {
         "expressions" => vec![RULE.into()],
         "document_schema" => vec![format!("{SCHEMA}\0{{\"a\":12,\"b\":[\"x\",\"X\",\"x\"]}}\n").into_bytes()],
         "phi" => [lines("phi/asq_phi_dev.jsonl"), vec![b"dateOfBirth\x0001/02/1934".to_vec()]].concat(),
+        "reading" => vec![
+            "<html><td>SSN</td><td>512&#45;48-<b>77</b>13</td><!-- x --><input name=ssn value='512487713'><script>a</script></html>".into(),
+            "<p><name><given>Ma</given><family>O&apos;H</family></name><id extension=\"1\" root=\"2.16.840.1.113883.4.1\"/><![CDATA[x]]></p>".into(),
+            "{\\rtf1\\ansi{\\fonttbl{\\f0 Times;}}\\f0 caf\\'e9 \\u233? \\b x\\b0\\par {\\*\\x y}\\bin3 abc\\_}".into(),
+            "MSH|^~\\&|A|B\rPID|1||0^^^G~77||O^M^L||19840317|F|||4 L^^W^MA^01604||(617)555-0143\rNK1|1|O^D".into(),
+            "ISA*00*          *00*          *ZZ*S              *ZZ*R              *260612*1253*^*00501*000000905*0*P*:~NM1*IL*1*O*M*L***MI*1~REF*SY*2~".into(),
+            "BEGIN:VCARD\r\nN:O;M\r\nADR;TYPE=HOME:;;4 B\r\n  L;W\r\nATTENDEE;CN=\"O, M\":x\r\n".into(),
+            format!("-----BEGIN X-----\n{}\nQQ==\n", ["QUJD".repeat(16).as_str(); 3].join("\n")).into(),
+        ],
         "secrets" => vec![
             b".env\0DB_PASSWORD=hunter2\nurl=postgres://a:hunter2@h/x?password=hunter2\n".to_vec(),
             b"\0{\"auth\":\"UEFTU1dPUkQ9aHVudGVyMmh1bnRlcjI=\", \"x\": \"%70%61%73%73%77%6f%72%64%3d%68%75%6e%74%65%72%32\"}".to_vec(),

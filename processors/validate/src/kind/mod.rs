@@ -113,10 +113,12 @@ impl Detected {
             "hl7" => Some(Notation::Hl7),
             "x12" => Some(Notation::X12),
             "vcf" | "vcard" | "ics" | "vcs" => Some(Notation::Properties),
-            _ => self
-                .format
-                .filter(|format| text::is_markup(*format))
-                .map(|_| Notation::Markup),
+            _ if self.is_mail() => Some(Notation::Armor),
+            _ => match self.format? {
+                format if text::is_markup(format) => Some(Notation::Markup),
+                format if text::is_armored(format) => Some(Notation::Armor),
+                _ => None,
+            },
         }
     }
 }

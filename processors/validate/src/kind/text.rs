@@ -171,9 +171,8 @@ pub fn signature(content: &str) -> Option<FileFormat> {
         F::RichTextFormat | F::Latex | F::EncapsulatedPostscript | F::WebVideoTextTracks | F::SubripText => true,
         F::Postscript => content.starts_with("%!PS"),
         F::Icalendar | F::Vcalendar | F::Vcard | F::Mp3Url | F::ShoutcastPlaylist | F::WindowsMediaPlaylist => true,
-        F::PemCertificate | F::PemCertificateSigningRequest | F::PemPrivateKey | F::PemPublicKey => true,
-        F::PgpMessage | F::PgpPrivateKeyBlock | F::PgpPublicKeyBlock | F::PgpSignature | F::PgpSignedMessage => true,
-        F::AgeEncryption | F::MicrosoftVisualStudioSolution => true,
+        armored if is_armored(armored) => true,
+        F::MicrosoftVisualStudioSolution => true,
         F::ShellScript | F::MsDosBatch | F::PerlScript | F::PythonScript | F::RubyScript | F::LuaScript => true,
         F::ToolCommandLanguageScript | F::ClojureScript => true,
         F::DrawingExchangeFormatAscii | F::PolygonAscii | F::StandardForTheExchangeOfProductModelData => true,
@@ -211,6 +210,24 @@ pub fn is_x12(content: &str) -> bool {
     const ELEMENTS: [usize; 16] = [3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103];
     let element = head[3];
     element.is_ascii_punctuation() && ELEMENTS.iter().all(|at| head[*at] == element)
+}
+
+/// Whether a format is Base64 between lines that say what it is.
+pub fn is_armored(format: FileFormat) -> bool {
+    use FileFormat as F;
+    matches!(
+        format,
+        F::PemCertificate
+            | F::PemCertificateSigningRequest
+            | F::PemPrivateKey
+            | F::PemPublicKey
+            | F::PgpMessage
+            | F::PgpPrivateKeyBlock
+            | F::PgpPublicKeyBlock
+            | F::PgpSignature
+            | F::PgpSignedMessage
+            | F::AgeEncryption
+    )
 }
 
 /// Whether the names of a format's elements are those of a layout.

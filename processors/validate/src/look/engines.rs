@@ -371,26 +371,37 @@ impl Engines {
         versions
     }
 
-    /// Everything the engines find in one window of a text, and what there is to tell besides. A text with a notation is looked at as it stands and
-    /// as it reads; what both find in one place is said once.
+    /// Everything the engines find in one window of a text, and what there is to tell besides. A text with a notation is looked at as it stands for
+    /// secrets and what is meant for a model, and as it reads for everything; what is found in one place is said once.
     pub(super) fn scan(&self, text: &str, path: &str, notation: Option<Notation>) -> (Vec<Decoded>, Vec<Told>) {
-        let (mut all, mut told) = self.scan_plain(text, path);
         let Some(notation) = notation else {
-            return (all, told);
+            return self.scan_for(ALL, text, path);
         };
-        // Fonts, styles and numbers of formatting are nobody's.
-        if notation == Notation::Rtf {
-            all.retain(|found| !PERSONAL.contains(&category(&found.hit)));
-        }
         let mut known = Known::default();
         let reading = reading::read(notation, text, &mut |of, name| {
             known.hint(self.recognizers()?, of, name)
         });
+        // Names and numbers of the notation are nobody's, and what is encoded is no language.
+        let raw = For {
+            personal: reading.text.is_none(),
+            injection: reading.text.is_none() || notation != Notation::Armor,
+            secrets: true,
+        };
+        let (mut all, mut told) = self.scan_for(raw, text, path);
+        if reading.text.is_some() {
+            all.retain(|found| found.hit.rule != GLUE);
+        }
         let fields = self.scan_fields(&reading.fields);
         let named = Cover::of(&fields);
         all.retain(|found| !named.touches(&found.hit));
-        if let Some(form) = reading.text {
-            let (mut read, more) = self.scan_plain(&form.text, path);
+        let aside = For {
+            personal: true,
+            injection: false,
+            secrets: false,
+        };
+        for (form, what) in [(reading.text, ALL), (reading.aside, aside)] {
+            let Some(form) = form else { continue };
+            let (mut read, more) = self.scan_for(what, &form.text, path);
             told.extend(more);
             let covered = Cover::of(all.iter().map(|found| &found.hit));
             for found in &mut read {
@@ -419,18 +430,18 @@ impl Engines {
         found
     }
 
-    fn scan_plain(&self, text: &str, path: &str) -> (Vec<Decoded>, Vec<Told>) {
+    fn scan_for(&self, what: For, text: &str, path: &str) -> (Vec<Decoded>, Vec<Told>) {
         let mut hits = Vec::new();
         let mut told = Vec::new();
-        if let Some(phi) = &self.phi {
+        if let Some(phi) = self.phi.as_ref().filter(|_| what.personal) {
             phi.scan(text, None, &mut hits);
         }
-        if let Some(injection) = &self.injection {
+        if let Some(injection) = self.injection.as_ref().filter(|_| what.injection) {
             let score = injection.scan(text, &mut hits);
             told.push(Told::Score("injection", score.document));
         }
         let mut decoded = Vec::new();
-        if let Some(secrets) = &self.secrets {
+        if let Some(secrets) = self.secrets.as_ref().filter(|_| what.secrets) {
             let mut reached = secrets.scan(text, Some(path), &mut hits).names();
             reached.extend(
                 secrets
@@ -439,7 +450,9 @@ impl Engines {
             );
             told.extend(reached.into_iter().map(Told::Limit));
         }
-        self.hidden(text, &mut decoded);
+        if what.secrets {
+            self.hidden(text, &mut decoded);
+        }
         let mut all: Vec<Decoded> = hits.into_iter().map(plain).chain(decoded).collect();
         all.retain(|found| self.reports(&found.hit.rule));
         (all, told)
@@ -493,6 +506,24 @@ impl Engines {
     }
 }
 
+/// What a text is looked at for.
+#[derive(Clone, Copy)]
+struct For {
+    personal: bool,
+    injection: bool,
+    /// Secrets, and signatures in what is encoded.
+    secrets: bool,
+}
+
+const ALL: For = For {
+    personal: true,
+    injection: true,
+    secrets: true,
+};
+
+/// Tags that stick to words are no sign of a suffix that was computed.
+const GLUE: &str = "injection/suffix-glue";
+
 fn plain(hit: Hit) -> Decoded {
     Decoded {
         hit,
@@ -530,9 +561,6 @@ impl<'h> Cover<'h> {
         })
     }
 }
-
-/// Categories of what is personal.
-const PERSONAL: [&str; 3] = ["phi", "pii", "pci"];
 
 fn category(hit: &Hit) -> &str {
     hit.rule.split('/').next().unwrap_or_default()

@@ -106,13 +106,15 @@ impl Scan<'_> {
 
 impl Groups {
     /// A version with a date or a build in parentheses, a decimal fraction or an object identifier: before a parenthesis only a country code stands, a number
-    /// of two groups has no dot behind the first digits, and none has dots between more than five.
+    /// of two groups has no dot behind the first digits, none has dots between more than five or more than seven at all, or begins with two
+    /// digits that stand alone.
     fn is_version(&self, text: &str) -> bool {
         let before = text.find('(').map_or("", |open| &text[..open]);
         let code = before.bytes().filter(u8::is_ascii_digit).count();
-        let fraction = !self.plus && matches!(self.lengths[..], [1 | 2, _]) && self.separators[0] == b'.';
+        let fraction = !self.plus && matches!(self.lengths[..], [1 | 2 | 5.., _]) && self.separators[0] == b'.';
         let object = self.lengths.len() > 5 && self.separators.iter().all(|separator| *separator == b'.');
-        code > 3 || before.contains('.') || fraction || object
+        let shape = !self.plus && self.lengths.starts_with(&[1, 1]) || self.lengths.len() > 7;
+        code > 3 || before.contains('.') || fraction || object || shape
     }
 
     /// Every separator is a space.

@@ -22,6 +22,48 @@ const INLINE: &[&str] = &[
     "var", "wbr",
 ];
 
+/// Attributes that hold no text: names for other parts of the document, addresses of what a name means, looks and shapes.
+const UNREAD: &[&str] = &[
+    "class",
+    "cx",
+    "cy",
+    "d",
+    "datetime",
+    "dx",
+    "dy",
+    "fill",
+    "font-family",
+    "gradientTransform",
+    "height",
+    "id",
+    "in",
+    "integrity",
+    "keyTimes",
+    "offset",
+    "opacity",
+    "points",
+    "r",
+    "root",
+    "rx",
+    "ry",
+    "schemaLocation",
+    "stroke",
+    "style",
+    "transform",
+    "values",
+    "version",
+    "viewBox",
+    "viewbox",
+    "width",
+    "x",
+    "x1",
+    "x2",
+    "xmlns",
+    "y",
+    "y1",
+    "y2",
+];
+
 /// A tag and its parts, as bytes of the text.
 struct Tag {
     name: Range<usize>,
@@ -43,6 +85,7 @@ struct Open<'t> {
 pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Reading {
     let whole = Mapped::identity(text);
     let mut out = Builder::new(&whole);
+    let mut aside = Aside::new(text, &whole);
     let mut fields = Fields::new(text, hints);
     let mut open: Vec<Open<'_>> = Vec::new();
     let bytes = text.as_bytes();
@@ -56,7 +99,9 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
                 start + length
             })
         } else if rest.starts_with("<!--") {
-            leave_out(&mut out, text, start, "-->")
+            let after = leave_out(&mut out, text, start, "-->");
+            aside.take(start + "<!--".len()..after);
+            after
         } else if rest.starts_with("<![CDATA[") {
             let begin = start + "<![CDATA[".len();
             let end = memmem::find(&bytes[begin..], b"]]>").map_or(text.len(), |end| begin + end);
@@ -66,12 +111,19 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
             out.replace(end..after, "");
             after
         } else if rest.starts_with("<?") {
-            leave_out(&mut out, text, start, "?>")
+            let after = leave_out(&mut out, text, start, "?>");
+            aside.take(start + "<?".len()..after);
+            after
         } else if rest.starts_with("<!") {
             leave_out(&mut out, text, start, ">")
         } else if let Some(tag) = tag(text, start) {
             let name = &text[tag.name.clone()];
             out.replace(start..tag.end, in_place_of(notation, name));
+            for (attribute, value) in attributes(text, &tag.attributes) {
+                if !UNREAD.contains(&attribute) {
+                    aside.take(value);
+                }
+            }
             match notation {
                 Notation::Xml => element(&tag, text, start, &mut open, &mut fields),
                 Notation::Html if name.eq_ignore_ascii_case("input") => input(&tag, text, &mut fields),
@@ -82,6 +134,9 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
             if unread && !tag.closes && !tag.empty {
                 let end = closing(text, tag.end, name);
                 out.replace(tag.end..end, "");
+                if name.eq_ignore_ascii_case("script") {
+                    aside.take(tag.end..end);
+                }
                 end
             } else {
                 tag.end
@@ -93,7 +148,51 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
     let fields = fields.found;
     Reading {
         text: out.finish(),
+        aside: aside.finish(),
         fields,
+    }
+}
+
+/// What is not shown: pieces of the text, each on a line of its own.
+struct Aside<'a> {
+    text: &'a str,
+    out: Builder<'a>,
+    done: usize,
+}
+
+impl<'a> Aside<'a> {
+    fn new(text: &'a str, whole: &'a Mapped) -> Self {
+        Self {
+            text,
+            out: Builder::new(whole),
+            done: 0,
+        }
+    }
+
+    fn take(&mut self, piece: Range<usize>) {
+        if piece.is_empty() {
+            return;
+        }
+        self.out.replace(self.done..piece.start, "\n");
+        let mut at = piece.start;
+        while let Some(found) = memchr(b'&', &self.text.as_bytes()[at..piece.end]) {
+            let start = at + found;
+            at = start + 1;
+            if let Some((length, meant)) = reference(&self.text[start..piece.end]) {
+                self.out.replace(start..start + length, &meant);
+                at = start + length;
+            }
+        }
+        self.out.copy_to(piece.end);
+        self.done = piece.end;
+    }
+
+    fn finish(mut self) -> Option<Mapped> {
+        if self.done == 0 {
+            return None;
+        }
+        self.out.replace(self.done..self.text.len(), "");
+        self.out.finish()
     }
 }
 
@@ -243,8 +342,11 @@ fn attributes<'t>(text: &'t str, range: &Range<usize>) -> impl Iterator<Item = (
     })
 }
 
-/// A name without its prefix.
+/// A name without its prefix. What declares a prefix is called by that.
 fn local(name: &str) -> &str {
+    if name.starts_with("xmlns:") {
+        return "xmlns";
+    }
     name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
 
@@ -272,7 +374,8 @@ fn element<'t>(tag: &Tag, text: &'t str, start: usize, open: &mut Vec<Open<'t>>,
     for (attribute, value) in attributes(text, &tag.attributes) {
         match attribute {
             // Of the document, not of a person.
-            "id" | "root" | "schemaLocation" | "type" | "class" | "style" => {}
+            "type" => {}
+            attribute if UNREAD.contains(&attribute) => {}
             // The element says what it is.
             "value" => fields.add((of, name), value, decode),
             "extension" => {

@@ -3,6 +3,7 @@
 //! The text itself is scanned as it is, since much hides between the marks; this is the second look, at what a program would show.
 //! Everything works on one window of a document at a time, so an element that a window cuts is read from there on as it comes.
 
+mod armor;
 mod health;
 mod markup;
 mod properties;
@@ -33,6 +34,8 @@ pub enum Notation {
     X12,
     /// Contacts and calendars: vCard (RFC 6350) and iCalendar (RFC 5545).
     Properties,
+    /// Keys, certificates (RFC 7468) and mails (RFC 5322): text around blocks of Base64, which others decode.
+    Armor,
 }
 
 /// A value whose field says what it is.
@@ -62,6 +65,8 @@ impl Field {
 pub struct Reading {
     /// The text without its marks, where there are any.
     pub text: Option<Mapped>,
+    /// What is not shown but is text as well: attributes, comments, scripts.
+    pub aside: Option<Mapped>,
     /// Values whose fields say what they are, in the order of the text.
     pub fields: Vec<Field>,
 }
@@ -75,15 +80,19 @@ pub fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Reading {
         Notation::Html | Notation::Xml | Notation::Markup => markup::read(notation, text, hints),
         Notation::Rtf => Reading {
             text: rtf::read(text),
-            fields: Vec::new(),
+            ..Reading::default()
+        },
+        Notation::Armor => Reading {
+            text: armor::read(text),
+            ..Reading::default()
         },
         Notation::Hl7 => Reading {
-            text: None,
             fields: health::hl7(text, hints),
+            ..Reading::default()
         },
         Notation::X12 => Reading {
-            text: None,
             fields: health::x12(text, hints),
+            ..Reading::default()
         },
         Notation::Properties => properties::read(text, hints),
     }

@@ -41,7 +41,11 @@ pub(super) fn read(text: &str, hints: &mut Hints<'_>) -> Reading {
             field.source = unfolded.origin(field.source.clone());
         }
     }
-    Reading { text: unfolded, fields }
+    Reading {
+        text: unfolded,
+        fields,
+        ..Reading::default()
+    }
 }
 
 /// The text with its folded lines as one; nothing when none is.

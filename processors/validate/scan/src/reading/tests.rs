@@ -53,6 +53,24 @@ fn html_is_read_without_its_tags() {
 }
 
 #[test]
+fn what_is_not_shown_is_read_aside() {
+    let text = "<!-- one --><a title='t&#119;o' class=x xmlns:y='urn:z'>shown</a><script>three</script><style>p</style><?php four ?>";
+    let aside = of(Notation::Html, text).aside.unwrap();
+    assert_eq!(aside.text, "\n one -->\ntwo\nthree\nphp four ?>");
+    let at = aside.text.find("two").unwrap();
+    assert_eq!(&text[aside.origin(at..at + 3)], "t&#119;o");
+    assert!(of(Notation::Html, "<p>shown</p>").aside.is_none());
+}
+
+#[test]
+fn blocks_of_base64_are_left_out() {
+    let line = format!("{}\n", "QUJD".repeat(16));
+    let key = format!("-----BEGIN X-----\n{line}{line}QQ==\n-----END X-----\n");
+    reads(Notation::Armor, &key, "-----BEGIN X-----\n\n-----END X-----\n");
+    reads(Notation::Armor, &format!("a\n{line}b\n"), &format!("a\n{line}b\n"));
+}
+
+#[test]
 fn places_are_those_of_the_document() {
     let text = "<td>SSN</td><td>512&#45;48-<b>77</b>13</td>";
     let form = of(Notation::Html, text).text.unwrap();
@@ -193,13 +211,13 @@ proptest! {
         text in r#"([<>&;/!?\[\]"'= {}\\|^~*\r\n:-]|<a |</a>|<b x=|<!--|-->|<!\[CDATA\[|&#45;|&nbsp;|<script>|\\u|\\'e|\\par |\\bin9 |\{\\\*|MSH|PID|NM1\*|N:|CN=|é|ß|[a-z0-9]){0,60}"#
     ) {
         for notation in [
-            Notation::Html, Notation::Xml, Notation::Markup, Notation::Rtf, Notation::Hl7, Notation::X12, Notation::Properties,
+            Notation::Html, Notation::Xml, Notation::Markup, Notation::Rtf, Notation::Hl7, Notation::X12, Notation::Properties, Notation::Armor,
         ] {
             let reading = of(notation, &text);
             for field in &reading.fields {
                 prop_assert!(text.get(field.source.clone()).is_some());
             }
-            if let Some(form) = reading.text {
+            for form in reading.text.into_iter().chain(reading.aside) {
                 for (at, sign) in form.text.char_indices() {
                     prop_assert!(text.get(form.origin(at..at + sign.len_utf8())).is_some());
                 }
