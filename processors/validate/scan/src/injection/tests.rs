@@ -219,6 +219,26 @@ fn ordinary_writing_is_no_evidence() {
     }
 }
 
+/// Turkish, Azerbaijani, Kazakh, Vietnamese, Hausa, Yoruba, Igbo, Ewe and Twi, of hospitals: sentences of our own.
+#[test]
+fn what_is_foreign_is_no_attack() {
+    for text in [
+        "Türkiye'nin başkenti Ankara'dır. Hastanın kaydı bugün yapıldı ve doktor ile görüşme saatleri yarın açıklanacak. Sağlık çalışanları için yeni kılavuz hazırlandı.",
+        "Azərbaycanın paytaxtı Bakıdır. Xəstənin qeydi bu gün aparıldı və həkim ilə görüş saatları sabah açıqlanacaq.",
+        "Qazaqstannıń astanası Astana qalası. Bul jerde kóp adamdar turady",
+        "Đặc biệt là bệnh nhân cần được chăm sóc đúng cách trong bệnh viện này.",
+        "Haƙuri ya zama dole a asibiti. Ɗan ƙasa ya kamata ya san haƙƙinsa. Ƴan uwa sun ƙara ɓoye magani.",
+        "Ọmọ náà ti wọ ilé ìwòsàn. Àwọn dókítà ń tọ́jú rẹ̀ dáadáa ní ilé ìwòsàn ńlá.",
+        "Ndị ọrịa na-abịa n'ụlọ ọgwụ kwa ụbọchị, dọkịta na-elekọta ha nke ọma.",
+        "Ŋutsu la yi kɔdzi etsɔ. Ɖɔkta la kpɔe ɖa eye wòna atikee. Ʋu la va ɖo ƒe me.",
+        "Ɔyarefo no baa ayaresabea hɔ nnɛ. Ɔkɛseɛ no hwɛɛ no yie na ɔmaa no aduro.",
+    ] {
+        let (score, hits) = scan(text);
+        assert!(!score.review, "{} {text}", score.document);
+        assert!(hits.is_empty(), "{text}: {hits:?}");
+    }
+}
+
 #[test]
 fn a_manual_that_quotes_an_attack_keeps_its_hits_low() {
     let text = "## Prompt injection\n\nThe scanner looks for phrases in documents. For example, a page may contain the words \

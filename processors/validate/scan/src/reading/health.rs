@@ -104,7 +104,10 @@ pub(super) fn labels() -> impl Iterator<Item = &'static str> {
 
 /// The fields of HL7 messages. Signs are those that the first header names; a window that begins later has the usual ones.
 pub(super) fn hl7(text: &str, hints: &mut Hints<'_>) -> Vec<Field> {
-    let signs = text.strip_prefix("MSH").map_or(b"|^~".as_slice(), str::as_bytes);
+    let header = ["MSH", "FHS", "BHS"]
+        .iter()
+        .find_map(|header| text.strip_prefix(header));
+    let signs = header.map_or(b"|^~".as_slice(), str::as_bytes);
     let [field, component, repeat] = [0, 1, 2].map(|at| char::from(*signs.get(at).unwrap_or(&b'|')));
     let mut fields = Fields::new(text, hints);
     for segment in pieces(text, 0..text.len(), |c| matches!(c, '\r' | '\n')) {

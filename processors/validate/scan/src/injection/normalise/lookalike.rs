@@ -5,6 +5,7 @@ use std::ops::Range;
 use unicode_security::confusable_detection::skeleton;
 
 use super::evidence::{Evidence, Step};
+use crate::injection::language::Language;
 use crate::mapped::{Builder, Mapped};
 
 /// Lower-case and upper-case letters UTS #39 folds to something else than the letter a reader sees, or not at all.
@@ -88,8 +89,33 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
+/// Bits a character from which mixed words, written in Latin letters, are no English (see [`Language::mean`]).
+const FOREIGN: f32 = 4.1;
+/// Letters of mixed words that tell; of fewer the whole text does.
+const TELL: usize = 24;
+
+/// Letters of Latin alphabets: Turkish, Azerbaijani, Hausa, Ewe and many others have some that look like others.
+fn of_an_alphabet(c: char) -> bool {
+    matches!(c as u32, 0x131 | 0x180..=0x24f | 0x250..=0x2af)
+}
+
+/// Whether the mixed words have only letters that alphabets have, and read as no English in Latin ones: then they are of a language that is written so.
+fn are_foreign<'t>(text: &'t str, language: &Language, mixed: impl Iterator<Item = &'t str> + Clone) -> bool {
+    let letters = || mixed.clone().flat_map(str::chars);
+    if letters().any(|c| strange(c) && !of_an_alphabet(c)) {
+        return false;
+    }
+    let plain = |c: char| if strange(c) { lookalike(c).unwrap_or(c) } else { c };
+    let mean = if letters().count() >= TELL {
+        language.mean(mixed.flat_map(|word| word.chars().chain([' '])).map(plain))
+    } else {
+        language.mean(text.chars().map(plain))
+    };
+    mean > FOREIGN
+}
+
 /// Writes mixed words in Latin letters; in text that is not Cyrillic or Greek also the words made of look-alikes only.
-pub(super) fn unify(input: &Mapped, evidence: &mut Evidence) -> Option<Mapped> {
+pub(super) fn unify(input: &Mapped, language: &Language, evidence: &mut Evidence) -> Option<Mapped> {
     let text = input.text.as_str();
     let words = words(text);
     // Words no Latin reading exists for: the text is written in that script.
@@ -106,6 +132,13 @@ pub(super) fn unify(input: &Mapped, evidence: &mut Evidence) -> Option<Mapped> {
     let decorated = |word: &Word| word.latin == 0 && word.folds && word.strange >= 3 && !word.cyrillic && native == 0;
     let decorations = words.iter().filter(|word| decorated(word)).count();
     if count < 2 && !long && decorations < 3 {
+        return None;
+    }
+    let those = words
+        .iter()
+        .filter(|word| mixed(word))
+        .map(|word| &text[word.span.clone()]);
+    if count > 0 && decorations == 0 && are_foreign(text, language, those) {
         return None;
     }
     let mut builder = Builder::new(input);
@@ -141,6 +174,11 @@ mod tests {
         }
     }
 
+    fn english() -> Language {
+        let text = "the nurse wrote that all the previous instructions of the doctor were in the system and that he had read them before";
+        Language::train([text].into_iter())
+    }
+
     #[test]
     fn ordinary_foreign_words_are_left_alone() {
         for text in [
@@ -148,11 +186,21 @@ mod tests {
             "μm and Δt and α-helix",
             "naïve façade",
             "παράδειγμα κειμένου",
+            "Hastanın kaydı bugün yapıldı ve saatleri yarın açıklanacak",
+            "Haƙuri ya zama dole, Ɗan ƙasa ya kamata ya san haƙƙinsa",
         ] {
             assert!(
-                unify(&Mapped::identity(text), &mut Evidence::default()).is_none(),
+                unify(&Mapped::identity(text), &english(), &mut Evidence::default()).is_none(),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn letters_of_other_alphabets_in_english_are_not() {
+        for text in ["all the prevıous ınstructıons of the system", "рrevious instructiоns"] {
+            let form = unify(&Mapped::identity(text), &english(), &mut Evidence::default()).unwrap();
+            assert!(form.text.contains("previous instructions"), "{}", form.text);
         }
     }
 }

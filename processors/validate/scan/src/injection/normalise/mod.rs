@@ -51,7 +51,7 @@ pub fn normalise(text: &str, mut clues: Clues, language: &Language) -> Option<No
     if clues.characters {
         let next = characters::plain(&form, &mut evidence);
         let plain = take(&mut form, next);
-        let next = lookalike::unify(&form, &mut evidence);
+        let next = lookalike::unify(&form, language, &mut evidence);
         let unified = take(&mut form, next);
         // What the characters hid may be spelled or encoded in its turn.
         if plain || unified {

@@ -11,6 +11,8 @@ use crate::injection::InjectionError;
 pub const DEV: &str = include_str!("../../../data/injection/injection_dev.jsonl");
 /// Excerpts of crates, each row with its licence.
 pub const PROSE: &str = include_str!("../../../data/injection/prose.jsonl");
+/// A few articles of the Universal Declaration of Human Rights in each of many languages: what is foreign is no attack.
+pub const TONGUES: &str = include_str!("../../../data/injection/tongues.jsonl");
 /// Own templates.
 pub const OWN: &str = include_str!("../../../data/injection/own.txt");
 
@@ -51,7 +53,7 @@ pub struct Set {
     pub dev: Vec<Row>,
     /// Prose, own examples, disguised and embedded attacks.
     pub extra: Vec<Row>,
-    /// SHA-256 of the three files.
+    /// SHA-256 of the four files.
     pub hash: [u8; 32],
 }
 
@@ -93,8 +95,9 @@ impl Set {
         );
         extra.extend(written);
         extra.extend(source);
+        extra.extend(parse(TONGUES)?);
         let mut hash = Sha256::new();
-        for part in [DEV, PROSE, OWN] {
+        for part in [DEV, PROSE, TONGUES, OWN] {
             hash.update(part);
         }
         Ok(Self {
