@@ -72,7 +72,7 @@ impl Outcome {
             let of = finding.inside.as_deref().and_then(bytes_of);
             let parts = parts.get(&of).map_or(&[][..], Vec::as_slice);
             let after = parts.partition_point(|(start, _)| *start <= span.start);
-            !after.checked_sub(1).is_some_and(|at| span.end <= parts[at].1)
+            after.checked_sub(1).is_none_or(|at| span.end > parts[at].1)
         });
     }
 }

@@ -175,7 +175,7 @@ fn pieces(text: &str, part: Range<usize>, sign: impl Fn(char) -> bool) -> impl I
     let mut rest = Some(part);
     std::iter::from_fn(move || {
         let now = rest.take()?;
-        let Some(found) = text[now.clone()].find(|c| sign(c)) else {
+        let Some(found) = text[now.clone()].find(&sign) else {
             return Some(now);
         };
         let end = now.start + found;
