@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, ensure};
+use base64::Engine as _;
 use serde_json::Value;
 
 use cofferdam_tests::tools;
@@ -57,6 +58,7 @@ pub fn nothing_in_clear(home: &Path) -> anyhow::Result<()> {
     std::fs::write(home.join("letter.txt"), document())?;
     let table = format!("name,ssn\n{},{}\n", canaries()[1], canaries()[0].replace('-', ""));
     std::fs::write(home.join("people.csv"), table)?;
+    written_otherwise(home)?;
     let mut found = Vec::new();
     for arguments in [
         &["scan", "."][..],
@@ -93,6 +95,58 @@ pub fn nothing_in_clear(home: &Path) -> anyhow::Result<()> {
         ensure!(found.iter().any(|one| one == rule), "{rule} is not in {found:?}");
     }
     ensure!(found.iter().any(|one| one.starts_with("secrets/aws")), "{found:?}");
+    Ok(())
+}
+
+/// The same number in a message, a page and a mail, where it does not stand as it is read.
+fn written_otherwise(home: &Path) -> anyhow::Result<()> {
+    let number = &canaries()[0];
+    let (start, rest) = number.split_at(5);
+    let body = base64::engine::general_purpose::STANDARD.encode(document());
+    let documents = [
+        (
+            "record.hl7",
+            format!(
+                "MSH|^~\\&|A|B|C|D|20260612121226||ADT^A01|1|P|2.5.1\rPID|1||00482913{}{number}\r",
+                "|".repeat(16)
+            ),
+            "fields",
+        ),
+        (
+            "page.html",
+            format!(
+                "<html><td>SSN</td><td>{}<b>{rest}</b></td></html>",
+                start.replace('-', "&#45;")
+            ),
+            "markup",
+        ),
+        (
+            "letter.eml",
+            format!(
+                "From: a@b.example\r\nMIME-Version: 1.0\r\nSubject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n{body}\r\n"
+            ),
+            "contents",
+        ),
+    ];
+    for (name, text, checked) in documents {
+        std::fs::write(home.join(name), text)?;
+        let output = cofferdam(home, &["--json", "scan", name])?;
+        clear(&output, name)?;
+        let line = line(&output)?;
+        let found = line["findings"].as_array().context("no findings")?;
+        let numbers: Vec<_> = found.iter().filter(|one| one["rule"] == "phi/ssn").collect();
+        ensure!(numbers.len() == 1, "{name}: {line}");
+        ensure!(
+            (numbers[0]["inside"] == "body.txt") == (name == "letter.eml"),
+            "{name}: {line}"
+        );
+        ensure!(
+            line["checked"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one == checked)),
+            "{name}: {line}"
+        );
+    }
     Ok(())
 }
 
