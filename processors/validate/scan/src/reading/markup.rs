@@ -10,6 +10,8 @@ use crate::mapped::{Builder, Mapped};
 
 /// Bytes after which something that began like a tag is taken for text.
 const TAG: usize = 64 << 10;
+/// Bytes of a tag without one attribute that has a value.
+const BARE: usize = 64;
 /// Bytes of a character reference.
 const REFERENCE: usize = 40;
 /// Open elements that are kept in mind.
@@ -115,7 +117,9 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
             aside.take(start + "<?".len()..after);
             after
         } else if rest.starts_with("<!") {
-            leave_out(&mut out, text, start, ">")
+            let after = leave_out(&mut out, text, start, ">");
+            aside.take(start + "<!".len()..after);
+            after
         } else if let Some(tag) = tag(text, start) {
             let name = &text[tag.name.clone()];
             out.replace(start..tag.end, in_place_of(notation, name));
@@ -239,10 +243,17 @@ fn tag(text: &str, start: usize) -> Option<Tag> {
     let ends = |c: char| c.is_whitespace() || matches!(c, '>' | '/' | '<');
     let length = text[name_start..].find(ends)?;
     let name = name_start..name_start + length;
+    // `<a@b.example>` and `<https://…>` stand in many texts, and are none.
+    let signs = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if !text[name.clone()].chars().all(signs) || text[name.clone()].ends_with(':') {
+        return None;
+    }
     let mut at = name.end;
     let limit = bytes.len().min(start + TAG);
     while at < limit {
         match bytes[at] {
+            // A sentence between two signs of comparison is none either.
+            b'>' if at - name.end > BARE && !bytes[name.end..at].contains(&b'=') => return None,
             b'>' => {
                 let empty = bytes[at - 1] == b'/';
                 return Some(Tag {

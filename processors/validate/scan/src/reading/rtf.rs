@@ -12,9 +12,12 @@ const APART: &[&str] = &[
     "stylesheet",
     "listtable",
     "listoverridetable",
+    "listpicture",
     "rsidtbl",
     "generator",
     "pict",
+    "blipuid",
+    "panose",
     "objdata",
     "themedata",
     "colorschememapping",
@@ -22,7 +25,9 @@ const APART: &[&str] = &[
     "latentstyles",
     "xmlnstbl",
     "filetbl",
-    "fldinst",
+    "mmathPr",
+    "pnseclvl",
+    "wgrffmtfilter",
 ];
 /// Letters of a control word.
 const WORD: usize = 32;
@@ -82,10 +87,6 @@ pub(super) fn read(text: &str) -> Option<Mapped> {
                     }
                     "uc" => {
                         fallback = usize::try_from(control.number.unwrap_or(1)).unwrap_or(1).min(8);
-                        String::new()
-                    }
-                    "*" => {
-                        shown = false;
                         String::new()
                     }
                     name if APART.contains(&name) => {

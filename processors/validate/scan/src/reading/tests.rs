@@ -49,14 +49,21 @@ fn html_is_read_without_its_tags() {
     reads(Notation::Html, "<!DOCTYPE html><!-- <p> -->x<?php ?>y", "xy");
     reads(Notation::Html, "<a title='1 > 0' href=x>link</a>", "link");
     reads(Notation::Html, "1 < 2 <3 <b", "1 < 2 <3 <b");
+    reads(
+        Notation::Html,
+        "<p>Jo <jo@b.example> <https://b.example/x>",
+        "\nJo <jo@b.example> <https://b.example/x>",
+    );
+    let between = "a <b the nurse of the ward and her number is as she says it is, or not, x> c";
+    reads(Notation::Html, between, between);
     reads(Notation::Xml, "<a>x<![CDATA[<y>]]></a>", " x<y> ");
 }
 
 #[test]
 fn what_is_not_shown_is_read_aside() {
-    let text = "<!-- one --><a title='t&#119;o' class=x xmlns:y='urn:z'>shown</a><script>three</script><style>p</style><?php four ?>";
+    let text = "<!DOCTYPE zero><!-- one --><a title='t&#119;o' class=x xmlns:y='urn:z'>shown</a><script>three</script><style>p</style><?php four ?>";
     let aside = of(Notation::Html, text).aside.unwrap();
-    assert_eq!(aside.text, "\n one -->\ntwo\nthree\nphp four ?>");
+    assert_eq!(aside.text, "\nDOCTYPE zero>\n one -->\ntwo\nthree\nphp four ?>");
     let at = aside.text.find("two").unwrap();
     assert_eq!(&text[aside.origin(at..at + 3)], "t&#119;o");
     assert!(of(Notation::Html, "<p>shown</p>").aside.is_none());
@@ -116,13 +123,13 @@ fn rich_text_is_read_as_it_is_shown() {
     reads(
         Notation::Rtf,
         r"{\rtf1 caf\'e9 \u233? \u-10179?\{x\}{\*\x y}z}",
-        "café é {x}z",
+        "café é {x}yz",
     );
     reads(Notation::Rtf, "{\\rtf1 one\r\ntwo\\\nthree\\", "onetwo\nthree");
     reads(
         Notation::Rtf,
-        r"{\field{\*\fldinst HYPERLINK x}{\fldrslt shown}}",
-        "shown",
+        r"{\field{\*\fldinst HYPERLINK x }{\fldrslt shown}}{\*\annotation noted}{\*\themedata 50}",
+        "HYPERLINK x shownnoted",
     );
 }
 
