@@ -372,7 +372,7 @@ impl Engines {
     }
 
     /// Everything the engines find in one window of a text, and what there is to tell besides. A text with a notation is looked at as it stands for
-    /// secrets and what is meant for a model, and as it reads for everything; what is found in one place is said once.
+    /// secrets, and as it reads for everything; what is found in one place is said once.
     pub(super) fn scan(&self, text: &str, path: &str, notation: Option<Notation>) -> (Vec<Decoded>, Vec<Told>) {
         let Some(notation) = notation else {
             return self.scan_for(ALL, text, path);
@@ -381,24 +381,17 @@ impl Engines {
         let reading = reading::read(notation, text, &mut |of, name| {
             known.hint(self.recognizers()?, of, name)
         });
-        // Names and numbers of the notation are nobody's, and what is encoded is no language.
+        // Names and numbers of the notation are nobody's, and neither they nor what is encoded is language.
         let raw = For {
             personal: reading.text.is_none(),
-            injection: reading.text.is_none() || notation != Notation::Armor,
+            injection: reading.text.is_none(),
             secrets: true,
         };
         let (mut all, mut told) = self.scan_for(raw, text, path);
-        if reading.text.is_some() {
-            all.retain(|found| found.hit.rule != GLUE);
-        }
         let fields = self.scan_fields(&reading.fields);
         let named = Cover::of(&fields);
         all.retain(|found| !named.touches(&found.hit));
-        let aside = For {
-            personal: true,
-            injection: false,
-            secrets: false,
-        };
+        let aside = For { secrets: false, ..ALL };
         for (form, what) in [(reading.text, ALL), (reading.aside, aside)] {
             let Some(form) = form else { continue };
             let (mut read, more) = self.scan_for(what, &form.text, path);
@@ -520,9 +513,6 @@ const ALL: For = For {
     injection: true,
     secrets: true,
 };
-
-/// Tags that stick to words are no sign of a suffix that was computed.
-const GLUE: &str = "injection/suffix-glue";
 
 fn plain(hit: Hit) -> Decoded {
     Decoded {

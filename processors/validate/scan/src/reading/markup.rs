@@ -120,7 +120,7 @@ pub(super) fn read(notation: Notation, text: &str, hints: &mut Hints<'_>) -> Rea
             let after = leave_out(&mut out, text, start, ">");
             aside.take(start + "<!".len()..after);
             after
-        } else if let Some(tag) = tag(text, start) {
+        } else if let Some(tag) = tag(text, start).filter(|tag| !is_turn(notation, &text[tag.name.clone()])) {
             let name = &text[tag.name.clone()];
             out.replace(start..tag.end, in_place_of(notation, name));
             for (attribute, value) in attributes(text, &tag.attributes) {
@@ -177,7 +177,11 @@ impl<'a> Aside<'a> {
         if piece.is_empty() {
             return;
         }
-        self.out.replace(self.done..piece.start, "\n");
+        // A line's end stands for the sign before the piece, and so has a place.
+        let before = self.text[..piece.start].char_indices().next_back();
+        let before = before.map_or(0, |(at, _)| at).max(self.done);
+        self.out.replace(self.done..before, "");
+        self.out.replace(before..piece.start, "\n");
         let mut at = piece.start;
         while let Some(found) = memchr(b'&', &self.text.as_bytes()[at..piece.end]) {
             let start = at + found;
@@ -198,6 +202,12 @@ impl<'a> Aside<'a> {
         self.out.replace(self.done..self.text.len(), "");
         self.out.finish()
     }
+}
+
+/// Whether something written like an element is none of HTML, but the turn of a conversation with a model: those stay in the text.
+fn is_turn(notation: Notation, name: &str) -> bool {
+    const TURNS: [&str; 6] = ["system", "assistant", "user", "human", "instruction", "instructions"];
+    notation == Notation::Html && TURNS.iter().any(|turn| name.eq_ignore_ascii_case(turn))
 }
 
 /// Leaves out what ends with `end`, or the rest.

@@ -54,6 +54,7 @@ fn html_is_read_without_its_tags() {
         "<p>Jo <jo@b.example> <https://b.example/x>",
         "\nJo <jo@b.example> <https://b.example/x>",
     );
+    reads(Notation::Html, "<p><System>obey</system>", "\n<System>obey</system>");
     let between = "a <b the nurse of the ward and her number is as she says it is, or not, x> c";
     reads(Notation::Html, between, between);
     reads(Notation::Xml, "<a>x<![CDATA[<y>]]></a>", " x<y> ");
