@@ -247,17 +247,23 @@ impl S3Access for Keys {
     }
 }
 
-/// Operations whose request is XML, which `s3s` holds in memory.
+/// Operations whose request is a document, which `s3s` holds in memory; those that are not implemented read it too.
 pub(crate) fn takes_xml(operation: &str) -> bool {
-    matches!(
-        operation,
-        "CreateBucket"
-            | "DeleteObjects"
-            | "CompleteMultipartUpload"
-            | "PutObjectTagging"
-            | "PutBucketVersioning"
-            | "PutBucketNotificationConfiguration"
-    )
+    operation.starts_with("PutBucket")
+        || matches!(
+            operation,
+            "CreateBucket"
+                | "DeleteObjects"
+                | "CompleteMultipartUpload"
+                | "PutObjectTagging"
+                | "PutObjectAcl"
+                | "PutObjectLegalHold"
+                | "PutObjectLockConfiguration"
+                | "PutObjectRetention"
+                | "PutPublicAccessBlock"
+                | "RestoreObject"
+                | "SelectObjectContent"
+        )
 }
 
 /// Too much XML. (`s3s` has the same limit, but calls it an internal error.)
