@@ -1,6 +1,6 @@
 //! What a person reads in a text that is written in markup or in fields of a fixed meaning, and where in the text it stands.
 //!
-//! The text itself is scanned as it is, since much hides between the marks; this is the second look, at what a program would show.
+//! Where there are marks, the text as it stands is looked at for secrets alone; for all else what a program shows and what it does not is read.
 //! Everything works on one window of a document at a time, so an element that a window cuts is read from there on as it comes.
 
 mod armor;
