@@ -43,19 +43,17 @@ impl Injection {
             return Vec::new();
         };
         let read = self.read(passage);
-        let (plain, _) = self.form(None, passage, &read.findings, None);
+        let plain = self.judge(&read.chunks);
         // a window is shorter than a segment
-        let form = read.hidden.first().filter(|hidden| {
-            let form = &hidden.normal.form.text;
-            self.form(None, form, &hidden.findings, Some(&hidden.normal)).0.odds > plain.odds
-        });
+        let hidden = read.hidden.first();
+        let form = hidden.filter(|hidden| self.judge(&hidden.chunks).odds > plain.odds);
         let shown = form.map_or(passage, |hidden| hidden.normal.form.text.as_str());
         let mut words = Words {
             injection: self,
             ends: Vec::new(),
             grams: 0.0,
         };
-        self.reader.read(shown, &self.model.language, &[], &mut words);
+        self.reader.read(shown, &self.model.language, &mut words);
         words.ends.sort_by_key(|(end, _)| *end);
         let unit = self.model.scale() / words.grams.max(1.0).sqrt();
         let mut ends = words.ends.iter().peekable();

@@ -24,6 +24,7 @@ mod patterns;
 pub mod poison;
 pub mod rules;
 mod segments;
+mod skim;
 #[cfg(test)]
 mod tests;
 pub mod train;
@@ -39,12 +40,12 @@ pub use explain::Strong;
 
 use crate::hit::Hit;
 use crate::phi::pack::PackSource;
-use features::{Memo, Reader};
+use features::{Lore, Memo, Reader};
 use model::Model;
-use normalise::{Evidence, Normal, normalise, survey};
+use normalise::{Clues, Evidence, Normal, normalise};
 use rules::{Category, Findings, Rules};
-use segments::segments;
-use windows::Windows;
+use skim::Skim;
+use windows::{Chunk, Reading, mark, mark_steps, windows};
 
 /// What the model says of a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +93,7 @@ impl Memos {
 /// A text with everything the scorer needs to know of it.
 pub(crate) struct Read {
     pub(crate) findings: Findings,
+    chunks: Vec<Chunk>,
     pub(crate) hidden: Vec<Hidden>,
 }
 
@@ -118,6 +120,7 @@ pub(crate) struct Hidden {
     pub(crate) normal: Normal,
     /// What the rules find in that.
     pub(crate) findings: Findings,
+    chunks: Vec<Chunk>,
 }
 
 impl Hidden {
@@ -128,7 +131,7 @@ impl Hidden {
     }
 
     /// Chunks of a text of `bytes` and `chunks`, when this stretch of it has `own`.
-    pub(crate) fn chunks(&self, bytes: usize, chunks: usize, own: usize) -> usize {
+    pub(crate) fn all_chunks(&self, bytes: usize, chunks: usize, own: usize) -> usize {
         (bytes - self.segment.len()) * chunks / bytes.max(1) + own
     }
 }
@@ -193,7 +196,8 @@ impl Injection {
     }
 
     /// Adds what is found in `text` to `out` and gives its score. Time is linear in the text; beside the text and
-    /// its readable form (as long as the text at most, but for decorated letters) memory is constant.
+    /// its readable form (as long as the text at most, but for decorated letters) memory is a constant and the counts of chunks: some two
+    /// bytes for each of the text, where it is all short orders line by line seventeen.
     ///
     /// Rule hits in a text whose score stays below the threshold for review are lowered to [`Severity::Low`] and
     /// half their confidence: manuals quote attacks.
@@ -273,42 +277,65 @@ impl Injection {
         poison::Batch::new(limits, &self.model.language)
     }
 
-    /// Rules on the text and, where something is hidden in it, on the readable form.
+    /// Rules and features of the text and, where something is hidden in it, of the readable form.
     pub(crate) fn read(&self, text: &str) -> Read {
-        let findings = self.rules.scan(text);
+        self.memos.lend(|memo| self.read_with(Some(memo), text))
+    }
+
+    /// What is read does not depend on the memo.
+    fn read_with(&self, mut memo: Option<&mut Memo>, text: &str) -> Read {
+        let (findings, chunks, clues) = self.pass(memo.as_deref_mut(), text);
         let mut hidden = Vec::new();
         let mut before = 0;
-        for segment in segments(text) {
-            let part = &text[segment.clone()];
-            let mut clues = survey(part);
+        for (segment, mut clues) in clues {
             // what a word says of a passage is often said before it
             clues.cipher |= findings.turned.iter().any(|at| (before..segment.end).contains(at));
             before = segment.start;
-            if let Some(normal) = normalise(part, clues, &self.model.language) {
-                let findings = self.rules.scan(&normal.form.text);
+            if let Some(normal) = normalise(&text[segment.clone()], clues, &self.model.language) {
+                let (findings, mut chunks, _) = self.pass(memo.as_deref_mut(), &normal.form.text);
+                mark_steps(&mut chunks, &normal);
                 hidden.push(Hidden {
                     segment,
                     normal,
                     findings,
+                    chunks,
                 });
             }
         }
-        Read { findings, hidden }
+        Read {
+            findings,
+            chunks,
+            hidden,
+        }
+    }
+
+    /// One pass over a text: what the rules find, chunks, and the clues of each segment.
+    #[allow(clippy::type_complexity, reason = "it is taken apart where it is given")]
+    fn pass(&self, memo: Option<&mut Memo>, text: &str) -> (Findings, Vec<Chunk>, Vec<(Range<usize>, Clues)>) {
+        let lore = Lore {
+            language: &self.model.language,
+            lexicon: self.reader.lexicon(),
+            keywords: self.rules.keywords(),
+        };
+        let skim = Skim::new(text, lore.keywords, self.rules.search(text));
+        let memo = memo.filter(|_| text.len() <= skim::LONGEST).map(|memo| (memo, lore));
+        let mut reading = Reading::new(|row| self.model.row(row), memo, skim);
+        self.reader.read(text, lore.language, &mut reading);
+        let Reading { skim, mut chunks, .. } = reading;
+        let (findings, clues) = skim.finish();
+        mark(&mut chunks, self.marks(&findings));
+        (findings, chunks, clues)
     }
 
     /// The better of both forms.
     pub(crate) fn best(&self, text: &str, read: &Read) -> Best {
-        self.memos.lend(|memo| self.best_with(Some(memo), text, read))
-    }
-
-    fn best_with(&self, mut memo: Option<&mut Memo>, text: &str, read: &Read) -> Best {
         let penalty = |chunks: usize| self.model.length_penalty * (chunks.max(1) as f32).ln();
-        let (mut best, chunks) = self.form(memo.as_deref_mut(), text, &read.findings, None);
+        let chunks = read.chunks.len();
+        let mut best = self.judge(&read.chunks);
         best.odds -= penalty(chunks);
         for hidden in &read.hidden {
-            let form = &hidden.normal.form.text;
-            let (other, own) = self.form(memo.as_deref_mut(), form, &hidden.findings, Some(&hidden.normal));
-            let odds = other.odds - penalty(hidden.chunks(text.len(), chunks, own));
+            let other = self.judge(&hidden.chunks);
+            let odds = other.odds - penalty(hidden.all_chunks(text.len(), chunks, hidden.chunks.len()));
             if odds > best.odds {
                 best = Best {
                     odds,
@@ -319,36 +346,27 @@ impl Injection {
         best
     }
 
-    pub(crate) fn marks(&self, findings: &Findings) -> Vec<(usize, u8)> {
-        findings
+    /// Rule hits that the model knows, as (byte, category).
+    pub(crate) fn marks<'a>(&'a self, findings: &'a Findings) -> impl Iterator<Item = (usize, Category)> + 'a {
+        let marks = findings
             .found
             .iter()
-            .map(|found| (found.span.start, self.rules.category(found.rule)))
-            .filter(|(_, category)| *category != Category::Own)
-            .map(|(at, category)| (at, category as u8))
-            .collect()
+            .map(|found| (found.span.start, self.rules.category(found.rule)));
+        marks.filter(|(_, category)| *category != Category::Own)
     }
 
-    /// The best window of one form, before the penalty, and its chunks.
-    fn form(&self, memo: Option<&mut Memo>, text: &str, findings: &Findings, normal: Option<&Normal>) -> (Best, usize) {
-        let marks = self.marks(findings);
+    /// The best window of one form, before the penalty.
+    fn judge(&self, chunks: &[Chunk]) -> Best {
         let mut best = Best {
             odds: f32::NEG_INFINITY,
             window: 0..0,
         };
-        let mut windows = Windows::new(
-            |row| self.model.row(row),
-            normal,
-            memo,
-            |counts: &features::Counts, window: Range<usize>| {
-                let odds = self.model.window(counts);
-                if odds > best.odds {
-                    best = Best { odds, window };
-                }
-            },
-        );
-        self.reader.read(text, &self.model.language, &marks, &mut windows);
-        let chunks = windows.finish();
-        (best, chunks)
+        windows(chunks, |counts, window| {
+            let odds = self.model.window(counts);
+            if odds > best.odds {
+                best = Best { odds, window };
+            }
+        });
+        best
     }
 }

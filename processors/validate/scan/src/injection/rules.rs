@@ -204,81 +204,28 @@ impl Rules {
         self.rules[rule].category
     }
 
-    /// All findings in `text`.
+    /// What is looked for.
+    pub(super) fn keywords(&self) -> &Keywords {
+        &self.keywords
+    }
+
+    /// All findings in `text`, read by itself.
     pub fn scan(&self, text: &str) -> Findings {
-        let mut findings = Findings::default();
-        // the bytes around its keywords that a rule has still to look at
-        let mut pending: Vec<Option<Range<usize>>> = Vec::new();
-        let mut counts: Vec<u32> = Vec::new();
-        self.keywords.find(text, |keyword, span| {
-            let Some(owner) = self.owners[keyword] else {
-                if findings.turned.last().is_none_or(|last| last + NEAR <= span.start) {
-                    findings.turned.push(span.start);
-                }
-                return;
-            };
-            let owner = owner as usize;
-            if pending.is_empty() {
-                pending.resize(self.rules.len(), None);
-                counts.resize(self.rules.len(), 0);
-            }
-            let rule = &self.rules[owner];
-            if rule.regex.is_none() {
-                self.note(owner, span, &mut counts, &mut findings);
-                return;
-            }
-            let around = floor(text, span.start.saturating_sub(rule.reach))..ceil(text, span.end + rule.reach);
-            match &mut pending[owner] {
-                // one that begins before the last may come after it, by less than its length
-                Some(range) if around.start <= range.end && range.len() < LOOK => {
-                    *range = range.start.min(around.start)..range.end.max(around.end);
-                }
-                slot => {
-                    if let Some(range) = slot.replace(around) {
-                        self.look(owner, text, range, &mut counts, &mut findings);
-                    }
-                }
-            }
-        });
-        for (owner, range) in pending.into_iter().enumerate() {
-            if let Some(range) = range {
-                self.look(owner, text, range, &mut counts, &mut findings);
-            }
-        }
-        findings.found.sort_by_key(|found| (found.span.start, found.rule));
-        // where two looks of a rule overlap it may be found twice
-        findings.found.dedup();
-        findings
+        let mut search = self.search(text);
+        let mut take = |keyword, span| search.take(keyword, span);
+        self.keywords.find(text.as_bytes(), 0..text.len(), &mut take);
+        search.finish()
     }
 
-    fn look(&self, owner: usize, text: &str, range: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
-        let rule = &self.rules[owner];
-        if rule
-            .needs
-            .as_ref()
-            .is_some_and(|needs| !needs.may(&text[range.clone()]))
-        {
-            return;
+    /// Begins a search whose keywords are found elsewhere.
+    pub(super) fn search<'a>(&'a self, text: &'a str) -> Search<'a> {
+        Search {
+            rules: self,
+            text,
+            findings: Findings::default(),
+            pending: Vec::new(),
+            counts: Vec::new(),
         }
-        if let Some(regex) = &rule.regex {
-            for found in regex.find_iter(&text[range.clone()]) {
-                self.note(
-                    owner,
-                    range.start + found.start()..range.start + found.end(),
-                    counts,
-                    findings,
-                );
-            }
-        }
-    }
-
-    fn note(&self, rule: usize, span: Range<usize>, counts: &mut [u32], findings: &mut Findings) {
-        counts[rule] += 1;
-        if counts[rule] <= FINDINGS {
-            findings.found.push(Found { rule, span });
-            return;
-        }
-        widen(&mut findings.beyond, 1, span);
     }
 
     /// A finding as a hit on `span` of the document. `quoted` lowers it: the text is about attacks, not one.
@@ -299,6 +246,88 @@ impl Rules {
             remediation: rule.remediation.clone().map(Into::into),
             citation: Some(rule.citation.clone().into()),
         }
+    }
+}
+
+/// A search under way: it takes keywords and looks around them.
+pub(super) struct Search<'a> {
+    rules: &'a Rules,
+    text: &'a str,
+    findings: Findings,
+    /// The bytes around its keywords that a rule has still to look at.
+    pending: Vec<Option<Range<usize>>>,
+    counts: Vec<u32>,
+}
+
+impl Search<'_> {
+    /// Takes one occurrence of a keyword.
+    pub(super) fn take(&mut self, keyword: usize, span: Range<usize>) {
+        let Some(owner) = self.rules.owners[keyword] else {
+            let turned = &mut self.findings.turned;
+            if turned.last().is_none_or(|last| last + NEAR <= span.start) {
+                turned.push(span.start);
+            }
+            return;
+        };
+        let owner = owner as usize;
+        if self.pending.is_empty() {
+            self.pending.resize(self.rules.rules.len(), None);
+            self.counts.resize(self.rules.rules.len(), 0);
+        }
+        let rule = &self.rules.rules[owner];
+        if rule.regex.is_none() {
+            self.note(owner, span);
+            return;
+        }
+        let text = self.text;
+        let around = floor(text, span.start.saturating_sub(rule.reach))..ceil(text, span.end + rule.reach);
+        match &mut self.pending[owner] {
+            // one that begins before the last may come after it, by less than its length
+            Some(range) if around.start <= range.end && range.len() < LOOK => {
+                *range = range.start.min(around.start)..range.end.max(around.end);
+            }
+            slot => {
+                if let Some(range) = slot.replace(around) {
+                    self.look(owner, range);
+                }
+            }
+        }
+    }
+
+    /// After the last keyword.
+    pub(super) fn finish(mut self) -> Findings {
+        for owner in 0..self.pending.len() {
+            if let Some(range) = self.pending[owner].take() {
+                self.look(owner, range);
+            }
+        }
+        let mut findings = self.findings;
+        findings.found.sort_by_key(|found| (found.span.start, found.rule));
+        // where two looks of a rule overlap it may be found twice
+        findings.found.dedup();
+        findings
+    }
+
+    fn look(&mut self, owner: usize, range: Range<usize>) {
+        let rule = &self.rules.rules[owner];
+        let part = &self.text[range.clone()];
+        if rule.needs.as_ref().is_some_and(|needs| !needs.may(part)) {
+            return;
+        }
+        if let Some(regex) = &rule.regex {
+            for found in regex.find_iter(part) {
+                self.note(owner, range.start + found.start()..range.start + found.end());
+            }
+        }
+    }
+
+    fn note(&mut self, rule: usize, span: Range<usize>) {
+        self.counts[rule] += 1;
+        if self.counts[rule] <= FINDINGS {
+            self.findings.found.push(Found { rule, span });
+            return;
+        }
+        widen(&mut self.findings.beyond, 1, span);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Long texts are made readable piece by piece, so that what hides in one place costs nothing in the others.
 
-use std::ops::Range;
-
 /// Bytes after which a segment ends at the next line …
 const LINE: usize = 2048;
 /// … at the next white space …
@@ -9,20 +7,8 @@ const SPACE: usize = 4096;
 /// … and in any case: a run of letters and digits that long was cut before.
 const HARD: usize = 64 * 1024;
 
-/// Ranges that make up `text`, on character borders. A text of [`SPACE`] bytes and less is one.
-pub(super) fn segments(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        (start < text.len()).then(|| {
-            let end = end(text, start);
-            let segment = start..end;
-            start = end;
-            segment
-        })
-    })
-}
-
-fn end(text: &str, start: usize) -> usize {
+/// Where the segment of `text` that begins at `start` ends, on a character border. What is left is one from [`SPACE`] bytes down.
+pub(super) fn end(text: &str, start: usize) -> usize {
     let rest = &text.as_bytes()[start..];
     if rest.len() <= SPACE {
         return text.len();
@@ -50,7 +36,12 @@ mod tests {
             ("short".to_owned(), 1),
             (String::new(), 0),
         ] {
-            let all: Vec<_> = segments(&text).collect();
+            let (mut all, mut start) = (Vec::new(), 0);
+            while start < text.len() {
+                let end = end(&text, start);
+                all.push(start..end);
+                start = end;
+            }
             assert!(all.len() >= least);
             assert_eq!(all.iter().map(|one| &text[one.clone()]).collect::<String>(), text);
             for one in &all[..all.len().saturating_sub(1)] {

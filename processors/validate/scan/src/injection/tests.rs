@@ -527,8 +527,17 @@ fn a_remembered_token_weighs_what_it_weighs_when_it_is_read() {
         "a,",
     ];
     for text in rows().map(|row| row.text.as_str()).chain([all.as_str()]).chain(odd) {
-        let read = engine().read(text);
-        let (read, known) = (engine().best_with(None, text, &read), engine().best(text, &read));
+        let (known, read) = (engine().read(text), engine().read_with(None, text));
+        assert_eq!(known.findings.found, read.findings.found, "{text:?}");
+        assert_eq!(known.findings.turned, read.findings.turned, "{text:?}");
+        let hidden = |read: &Read| {
+            read.hidden
+                .iter()
+                .map(|hidden| (hidden.segment.clone(), hidden.normal.form.text.clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(&known), hidden(&read), "{text:?}");
+        let (known, read) = (engine().best(text, &known), engine().best(text, &read));
         assert_eq!(
             (read.odds.to_bits(), read.window),
             (known.odds.to_bits(), known.window),

@@ -2,52 +2,85 @@
 
 use std::ops::Range;
 
-use super::features::{Counts, Known, Memo, Sink, Token};
-use super::language::Language;
-use super::lexicon::Lexicon;
+use super::features::{Counts, Known, Lore, Memo, Sink, Token};
 use super::normalise::Normal;
 use super::rules::Category;
+use super::skim::Skim;
 
 /// Chunks in a wide window.
 pub const WIDE: usize = 4;
 /// n-grams that are weighed together.
 const ROWS: usize = 64;
 
-/// Forms windows as chunks come, in constant memory.
-pub struct Windows<'a, Row, Out> {
+/// A chunk of a text.
+pub struct Chunk {
+    /// What was counted in it.
+    pub counts: Counts,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// Calls `out` with each window of a text and its bytes: a text of two or three chunks is also one as a whole.
+pub fn windows(chunks: &[Chunk], mut out: impl FnMut(&Counts, Range<usize>)) {
+    let start = |at: usize| at.checked_sub(1).map_or(0, |before| chunks[before].end);
+    let mut sum = Counts::default();
+    for (at, chunk) in chunks.iter().enumerate() {
+        if let Some(oldest) = at.checked_sub(WIDE) {
+            sum.take(&chunks[oldest].counts);
+        }
+        sum.add(&chunk.counts);
+        out(&chunk.counts, start(at)..chunk.end);
+        let all = at + 1;
+        let whole = all == chunks.len() && (2..WIDE).contains(&all);
+        if all >= WIDE || whole {
+            let first = all.saturating_sub(WIDE);
+            sum.worst_of(chunks[first..all].iter().map(|chunk| &chunk.counts));
+            out(&sum, start(first)..chunk.end);
+        }
+    }
+}
+
+/// Notes rule hits as (byte, category), in order of the byte.
+pub fn mark(chunks: &mut [Chunk], marks: impl IntoIterator<Item = (usize, Category)>) {
+    let mut chunks = chunks.iter_mut();
+    let mut chunk = chunks.next();
+    for (at, category) in marks {
+        while chunk.as_ref().is_some_and(|chunk| chunk.end <= at) {
+            chunk = chunks.next();
+        }
+        if let Some(chunk) = &mut chunk {
+            chunk.counts.rule(category as u8);
+        }
+    }
+}
+
+/// Reads a text for its score.
+pub struct Reading<'a, Row> {
     row: Row,
-    out: Out,
-    normal: Option<&'a Normal>,
-    memo: Option<&'a mut Memo>,
+    /// With it plain tokens are remembered.
+    memo: Option<(&'a mut Memo, Lore<'a>)>,
+    /// What else is seen on the way.
+    pub skim: Skim<'a>,
     weight: i32,
     /// n-grams that are still to be weighed, and how many: their weights lie anywhere in a large table, and the places of all are known before
     /// the first one is read.
     rows: [u32; ROWS],
     waiting: usize,
-    /// The last chunks, empty ones before the first, and their sum.
-    recent: [(Counts, usize); WIDE],
-    sum: Counts,
     /// Chunks so far.
-    pub chunks: usize,
-    start: usize,
+    pub chunks: Vec<Chunk>,
 }
 
-impl<'a, Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Windows<'a, Row, Out> {
-    /// `row` gives the weight of an n-gram; `out` takes each window with its bytes. `normal` when the text is a
-    /// readable form: its steps count as features where they were found. With `memo` plain tokens are remembered.
-    pub fn new(row: Row, normal: Option<&'a Normal>, memo: Option<&'a mut Memo>, out: Out) -> Self {
+impl<'a, Row: Fn(u32) -> i32> Reading<'a, Row> {
+    /// `row` gives the weight of an n-gram.
+    pub fn new(row: Row, memo: Option<(&'a mut Memo, Lore<'a>)>, skim: Skim<'a>) -> Self {
         Self {
             row,
-            out,
-            normal,
             memo,
+            skim,
             weight: 0,
             rows: [0; ROWS],
             waiting: 0,
-            recent: [(Counts::default(), 0); WIDE],
-            sum: Counts::default(),
-            chunks: 0,
-            start: 0,
+            chunks: Vec::new(),
         }
     }
 
@@ -57,36 +90,25 @@ impl<'a, Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Windows<'a, Row
         self.weight += rows.iter().map(|row| (self.row)(*row)).sum::<i32>();
         self.waiting = 0;
     }
-
-    /// The last chunks as one window, that begins where the first of them does.
-    fn wide(&mut self, chunks: usize, end: usize) {
-        let start = self.recent[(self.chunks - chunks) % WIDE].1;
-        self.sum.worst_of(self.recent.iter().map(|(counts, _)| counts));
-        (self.out)(&self.sum, start..end);
-    }
-
-    /// After the text was read: a text of two or three chunks is also one window as a whole.
-    pub fn finish(mut self) -> usize {
-        if (2..WIDE).contains(&self.chunks) {
-            self.wide(self.chunks, self.start);
-        }
-        self.chunks
-    }
 }
 
-/// Counts the steps of the normaliser that touch the bytes `chunk` of the readable form.
-pub fn mark_steps(counts: &mut Counts, normal: &Normal, chunk: Range<usize>) {
-    let origin = normal.form.origin(chunk);
-    for (_, span, n) in normal.evidence.regions() {
-        if span.start < origin.end && origin.start < span.end {
-            for _ in 0..n.min(3) {
-                counts.rule(Category::Encoded as u8);
+/// Counts the steps of the normaliser in the chunks of the readable form that they touch.
+pub fn mark_steps(chunks: &mut [Chunk], normal: &Normal) {
+    let mut start = 0;
+    for chunk in chunks {
+        let origin = normal.form.origin(start..chunk.end);
+        start = chunk.end;
+        for (_, span, n) in normal.evidence.regions() {
+            if span.start < origin.end && origin.start < span.end {
+                for _ in 0..n.min(3) {
+                    chunk.counts.rule(Category::Encoded as u8);
+                }
             }
         }
     }
 }
 
-impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_, Row, Out> {
+impl<Row: Fn(u32) -> i32> Sink for Reading<'_, Row> {
     #[inline]
     fn gram(&mut self, row: u32, _end: usize) {
         if self.waiting == ROWS {
@@ -100,9 +122,11 @@ impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_
     const KNOWS: bool = true;
 
     #[inline]
-    fn know(&mut self, token: &Token<'_>, tables: (&Language, &Lexicon)) -> Option<Known> {
-        let row = &self.row;
-        self.memo.as_mut().map(|memo| memo.know(token, tables, row))
+    fn know(&mut self, token: &Token<'_>, at: usize) -> Option<Known> {
+        let (memo, lore) = self.memo.as_mut()?;
+        let known = memo.know(token, *lore, &self.row);
+        self.skim.token(at, token.len() as usize, known.seen);
+        Some(known)
     }
 
     #[inline]
@@ -115,18 +139,6 @@ impl<Row: Fn(u32) -> i32, Out: FnMut(&Counts, Range<usize>)> Sink for Windows<'_
         let mut counts = *counts;
         counts.weight = self.weight as f32;
         self.weight = 0;
-        if let Some(normal) = self.normal {
-            mark_steps(&mut counts, normal, self.start..end);
-        }
-        let oldest = &mut self.recent[self.chunks % WIDE];
-        self.sum.take(&oldest.0);
-        self.sum.add(&counts);
-        *oldest = (counts, self.start);
-        self.chunks += 1;
-        (self.out)(&counts, self.start..end);
-        if self.chunks >= WIDE {
-            self.wide(WIDE, end);
-        }
-        self.start = end;
+        self.chunks.push(Chunk { counts, end });
     }
 }

@@ -6,8 +6,10 @@
 use super::grams::{Rolling, WORD_SEED, finish, row, step};
 use super::letters::ASCII;
 use crate::eight::{EACH, HIGH, eight, within};
+use crate::injection::keywords::Keywords;
 use crate::injection::language::Language;
 use crate::injection::lexicon::Lexicon;
+use crate::injection::normalise::Effect;
 
 /// Longest token that is counted at once. Shorter than what is left of a chunk wherever a token may begin.
 pub(super) const LONGEST: usize = 192;
@@ -91,7 +93,7 @@ pub(super) fn again(recent: u64) -> bool {
 impl<'t> Token<'t> {
     /// The token at the start of `rest`.
     #[inline]
-    pub(super) fn at(rest: &'t [u8]) -> Option<Self> {
+    pub(in crate::injection) fn at(rest: &'t [u8]) -> Option<Self> {
         let first = eight(rest, 0);
         let end = ends(first);
         let (length, signs) = if end != 0 {
@@ -146,7 +148,7 @@ impl<'t> Token<'t> {
 
     /// Its length.
     #[inline]
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::injection) fn len(&self) -> u32 {
         // at most LONGEST
         self.bytes.len() as u32
     }
@@ -168,17 +170,24 @@ impl<'t> Token<'t> {
     /// Whether symbols repeat in it or up to it, its white space included.
     #[inline]
     pub(super) fn repeats(&self, recent: u64) -> bool {
-        // Four neighbours at least are then as the symbols three or four before them: one symbol of four tells.
-        let same = |a: u64, b: u64| (a ^ b) & 0xff == 0;
-        let at = |at: usize| (self.key >> (8 * at)) as u64;
-        let alike = |place: usize| same(at(place), at(place - 3)) || same(at(place), at(place - 4));
         let length = self.bytes.len();
-        let may = length > KEPT
-            || same(at(0), recent >> 16)
-            || same(at(0), recent >> 24)
-            || (length > 4 && alike(4))
-            || (length > 8 && alike(8))
-            || (length > 12 && alike(12));
+        if length > KEPT {
+            return self.repeats_exactly(recent);
+        }
+        // Four neighbours at least are then as the symbols three or four before them, and two of these stand at a place that is looked at: before the
+        // first symbol, or three, six and so on after that.
+        let key = self.key | u128::from(self.next) << (8 * length);
+        let (low, before) = (key as u64, recent.swap_bytes());
+        let now = low << 8 | before >> 56;
+        let (three, four) = (now ^ (low << 32 | before >> 32), now ^ (low << 40 | before >> 24));
+        let two = |symbols: u64, bits: u32| symbols & (0xffff << bits) == 0;
+        let in_first = |all: u64| two(all, 0) | ((length > 1) & (two(all, 24) | two(all, 48)));
+        let mut may = in_first(three) | in_first(four);
+        if length > 8 {
+            let (three, four) = ((key ^ key << 24) >> 64, (key ^ key << 32) >> 64);
+            let in_rest = |all: u64| two(all, 0) | ((length > 9) & two(all, 24)) | ((length > 12) & two(all, 48));
+            may |= in_rest(three as u64) | in_rest(four as u64);
+        }
         may && self.repeats_exactly(recent)
     }
 
@@ -238,6 +247,33 @@ pub struct Known {
     cost: u16,
     /// Classes of its word.
     pub(super) classes: u16,
+    /// Whether a keyword of the rules may be found at it, and what it is to the survey.
+    pub(in crate::injection) seen: Seen,
+}
+
+/// What is seen of a token before its features are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::injection) struct Seen {
+    /// A keyword of the rules may be found at it.
+    pub(in crate::injection) keyword: bool,
+    /// What it is to the survey.
+    pub(in crate::injection) effect: Effect,
+}
+
+impl Seen {
+    /// Of words that are of no keyword and hide nothing.
+    pub(in crate::injection) const ORDINARY: Self = Self {
+        keyword: false,
+        effect: Effect::Words,
+    };
+}
+
+/// What is told of a token apart from the weights.
+#[derive(Clone, Copy)]
+pub struct Lore<'a> {
+    pub(in crate::injection) language: &'a Language,
+    pub(in crate::injection) lexicon: &'a Lexicon,
+    pub(in crate::injection) keywords: &'a Keywords,
 }
 
 impl Known {
@@ -260,7 +296,8 @@ struct Slot {
     key: u128,
     word: u64,
     weight: i16,
-    single: i16,
+    single: i8,
+    seen: Seen,
     cost: u16,
     classes: u16,
 }
@@ -273,9 +310,10 @@ impl Slot {
             // at most 58 n-grams of a byte each
             weight: known.weight as i16,
             // one of them
-            single: known.single as i16,
+            single: known.single as i8,
             cost: known.cost,
             classes: known.classes,
+            seen: known.seen,
         }
     }
 
@@ -287,6 +325,7 @@ impl Slot {
             single: self.single.into(),
             cost: self.cost,
             classes: self.classes,
+            seen: self.seen,
         }
     }
 }
@@ -312,14 +351,9 @@ impl Default for Memo {
 impl Memo {
     /// What is known of `token`; `weigh` gives the weight of a row.
     #[inline]
-    pub(crate) fn know(
-        &mut self,
-        token: &Token<'_>,
-        (language, lexicon): (&Language, &Lexicon),
-        weigh: impl Fn(u32) -> i32,
-    ) -> Known {
+    pub(crate) fn know(&mut self, token: &Token<'_>, lore: Lore<'_>, weigh: impl Fn(u32) -> i32) -> Known {
         if token.bytes.len() > KEPT {
-            return learn(token, language, lexicon, weigh);
+            return learn(token, lore, weigh);
         }
         let mixed = (token.key as u64 ^ ((token.key >> 64) as u64).rotate_left(29)).wrapping_mul(WORD_SEED);
         // Panic safety: there are `1 << LINE_BITS` lines.
@@ -331,14 +365,20 @@ impl Memo {
             return second.known();
         }
         *second = *first;
-        *first = Slot::new(token.key, learn(token, language, lexicon, weigh));
+        *first = Slot::new(token.key, learn(token, lore, weigh));
         first.known()
     }
 }
 
 #[inline(never)]
-fn learn(token: &Token<'_>, language: &Language, lexicon: &Lexicon, weigh: impl Fn(u32) -> i32) -> Known {
-    let mut known = Known::default();
+fn learn(token: &Token<'_>, lore: Lore<'_>, weigh: impl Fn(u32) -> i32) -> Known {
+    let mut known = Known {
+        seen: Seen {
+            keyword: token.bytes.len() > KEPT || lore.keywords.may_be_at(token.bytes),
+            effect: Effect::of(token.bytes),
+        },
+        ..Known::default()
+    };
     let mut rolling = Rolling::default();
     rolling.begin();
     let (mut a, mut b) = (0, 0);
@@ -347,7 +387,7 @@ fn learn(token: &Token<'_>, language: &Language, lexicon: &Lexicon, weigh: impl 
         rolling.push(u64::from(ascii.folded), false, |row| known.weight += weigh(row));
         if at >= 2 {
             // at most 190 costs of a byte each
-            known.cost += u16::from(language.cost(a, b, ascii.symbol));
+            known.cost += u16::from(lore.language.cost(a, b, ascii.symbol));
         }
         (a, b) = (b, ascii.symbol);
     }
@@ -364,7 +404,7 @@ fn learn(token: &Token<'_>, language: &Language, lexicon: &Lexicon, weigh: impl 
     if start < end && !letters.iter().any(sign) {
         known.word = finish(letters.iter().fold(WORD_SEED, |hash, byte| step(hash, fold(*byte))));
         known.single = weigh(row(known.word ^ 1));
-        known.classes = lexicon.classes(known.word);
+        known.classes = lore.lexicon.classes(known.word);
     }
     known
 }

@@ -17,8 +17,9 @@ pub use grams::word_hash;
 use grams::{Rolling, WORD_SEED, finish, step};
 use kin::{Kin, kin};
 use letters::{ASCII, Ascii, Class, fold, foreign};
+pub(super) use memo::Seen;
 use memo::again;
-pub use memo::{Known, Memo, Token};
+pub use memo::{Known, Lore, Memo, Token};
 use words::{Word, Words};
 
 use super::language::{Language, symbol};
@@ -54,10 +55,10 @@ pub trait Sink {
     fn gram(&mut self, row: u32, end: usize);
     /// A chunk that ends before byte `end`.
     fn chunk(&mut self, counts: &Counts, end: usize);
-    /// What a plain token weighs, for a sink that wants no more of n-grams than their sum: then [`Self::add`] follows in place of
-    /// [`Self::gram`].
+    /// What a plain token that begins at `at` weighs, for a sink that wants no more of n-grams than their sum: then [`Self::add`] follows in place
+    /// of [`Self::gram`].
     #[inline]
-    fn know(&mut self, _token: &Token<'_>, _tables: (&Language, &Lexicon)) -> Option<Known> {
+    fn know(&mut self, _token: &Token<'_>, _at: usize) -> Option<Known> {
         None
     }
     /// Adds weight of a known token.
@@ -86,6 +87,11 @@ impl Reader {
         }
     }
 
+    /// Classes of words.
+    pub(in crate::injection) fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
     /// Whether a line begins as a request or a question does.
     fn asks(&self, line: &str) -> bool {
         let line = line.trim_start_matches([' ', '-', '*', '"', '>', '#']);
@@ -96,12 +102,11 @@ impl Reader {
         self.lexicon.classes(finish(hash)) & (lexicon::QUESTION | lexicon::TASK) != 0
     }
 
-    /// Reads `text`. `marks` are rule hits as (byte, category), in order of the byte.
-    pub fn read<S: Sink>(&self, text: &str, language: &Language, marks: &[(usize, u8)], sink: &mut S) {
+    /// Reads `text`.
+    pub fn read<S: Sink>(&self, text: &str, language: &Language, sink: &mut S) {
         let bytes = text.as_bytes();
         let mut counts = Counts::default();
         let mut tally = Tally::default();
-        let mut marks = marks.iter().peekable();
         let mut chunk_start = 0;
         let mut rolling = Rolling::default();
         let mut word = Word::default();
@@ -250,7 +255,7 @@ impl Reader {
                 && rolling.idle()
                 && let Some(token) = Token::at(&bytes[at..])
                 && !token.repeats(recent)
-                && let Some(known) = sink.know(&token, (language, &self.lexicon))
+                && let Some(known) = sink.know(&token, at)
             {
                 let length = token.len();
                 let after = at + length as usize;
@@ -392,9 +397,6 @@ impl Reader {
                     || (space && matches!(previous, '.' | '!' | '?' | ':' | '"'))
                     || matches!(c, '。' | '！' | '？');
                 if alone || sentence || (space && length >= CHUNK_SPACE) || length >= CHUNK_HARD {
-                    while let Some((_, category)) = marks.next_if(|(byte, _)| *byte < end) {
-                        counts.rule(*category);
-                    }
                     tally.settle(&mut counts);
                     sink.chunk(&counts, end);
                     counts = Counts::default();
@@ -413,9 +415,6 @@ impl Reader {
             note_line!(text.len());
         }
         let _ = (&word, rolling.idle());
-        for (_, category) in marks {
-            counts.rule(*category);
-        }
         if chunk_start < text.len() {
             if stretch >= STRETCH / 2 {
                 counts.worst = counts.worst.max(stretch_cost as f32 / (stretch * 16) as f32);

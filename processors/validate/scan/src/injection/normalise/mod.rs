@@ -15,7 +15,7 @@ mod survey;
 
 pub use crate::mapped::Mapped;
 pub use evidence::{Evidence, Step};
-pub use survey::{Clues, survey};
+pub use survey::{Clues, Effect, Survey, survey};
 
 use super::language::Language;
 

@@ -1,5 +1,7 @@
 //! Which steps of the normaliser are worth trying.
 
+use std::ops::Range;
+
 use super::encoded::may_hold;
 use crate::eight::{HIGH, eight, within};
 
@@ -152,40 +154,122 @@ fn opens(bytes: &[u8], run: usize) -> bool {
         || may_hold(run)
 }
 
-/// What the text may hide. Two passes over the bytes, and a third over what may be Base64.
-pub fn survey(text: &str) -> Clues {
-    let mut clues = Clues::default();
-    let (mut run, mut run_mixed) = (0usize, 0u8);
-    let (mut plain, mut subs, mut sub_before_letter) = (0u32, 0u32, false);
-    let mut single = 0u32;
-    let mut gap = 0u32;
-    let mut leet_words = 0u32;
-    let mut escapes = 0u32;
-    let mut binary = 0u32;
-    let mut high = false;
+/// What a short token of ASCII signs is to the survey, white space after it included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Effect {
+    /// It has to be read.
+    #[default]
+    Read = 0,
+    /// Words of three letters and more, or digits that are no group of two or eight: nothing that is spaced or grouped goes on.
+    Words = 1,
+    /// Two letters or digits.
+    Two = 2,
+    /// One letter.
+    One = 3,
+    /// Signs alone.
+    Signs = 4,
+}
 
-    let bytes = text.as_bytes();
-    for start in (0..bytes.len()).step_by(BLOCK) {
-        let block = &bytes[start..bytes.len().min(start + BLOCK)];
-        let mut at = 0;
-        while at < block.len() {
-            let (length, cases) = letters(&block[at..]);
+impl Effect {
+    /// Of the bytes of a token shorter than [`RUN`].
+    pub fn of(token: &[u8]) -> Self {
+        let told = |byte: &u8| byte.is_ascii_alphanumeric();
+        let class = |byte: &u8| CLASSES[usize::from(*byte)];
+        let words = token.split(|byte| !told(byte)).filter(|word| !word.is_empty());
+        let letters = |word: &[u8]| word.iter().all(u8::is_ascii_alphabetic);
+        let digits = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+        let ends = |word: &[u8]| (letters(word) && word.len() >= 3) || (digits(word) && !matches!(word.len(), 2 | 8));
+        match token {
+            _ if token.len() >= RUN || token.iter().any(|byte| class(byte) & (ESCAPE | SIGN | BEYOND) != 0) => {
+                Self::Read
+            }
+            [one] if one.is_ascii_alphabetic() => Self::One,
+            [one, two] if letters(&[*one, *two]) || digits(&[*one, *two]) => Self::Two,
+            _ if words.clone().next().is_none() => Self::Signs,
+            _ if words.clone().all(ends) => Self::Words,
+            _ => Self::Read,
+        }
+    }
+}
+
+/// What a text may hide, found out piece by piece.
+#[derive(Default)]
+pub struct Survey {
+    clues: Clues,
+    run: usize,
+    run_mixed: u8,
+    plain: u32,
+    subs: u32,
+    sub_before_letter: bool,
+    single: u32,
+    gap: u32,
+    leet_words: u32,
+    /// Blocks whose words with digits were counted.
+    blocks: usize,
+    escapes: u32,
+    binary: u32,
+    high: bool,
+}
+
+impl Survey {
+    /// Takes a token of `length` bytes and the white space after it. It begins the text, or white space stands before it.
+    #[inline]
+    pub fn token(&mut self, effect: Effect, length: u32) {
+        let (one, signs) = (effect == Effect::One, effect == Effect::Signs);
+        // words are told apart from what stands around them only where that matters: a gap is one between single letters
+        self.gap = if signs { self.gap.saturating_add(length + 1) } else { 0 };
+        let parted = !(one || signs && self.gap <= 6);
+        self.single = if parted { 0 } else { self.single + u32::from(one) };
+        self.binary = match effect {
+            Effect::Two => self.binary + 1,
+            Effect::One | Effect::Signs => self.binary,
+            _ => 0,
+        };
+        self.clues.spaced |= self.single >= ALONE;
+        self.clues.encoded |= self.binary >= GROUPS;
+    }
+
+    /// Counts the words with digits of each block for itself: before anything of `block` is read.
+    fn turn(&mut self, block: usize) {
+        if block > self.blocks {
+            self.clues.leet |= self.leet_words >= 2;
+            self.leet_words = 0;
+            self.blocks = block;
+        }
+    }
+
+    /// Reads the bytes `part` of `text`; all before were taken.
+    pub fn read(&mut self, text: &[u8], part: Range<usize>) {
+        let mut at = part.start;
+        while at < part.end {
+            let block = at / BLOCK;
+            self.turn(block);
+            let end = part.end.min((block + 1) * BLOCK);
+            self.block(&text[..end], at);
+            at = end;
+        }
+    }
+
+    fn block(&mut self, text: &[u8], mut at: usize) {
+        while at < text.len() {
+            let (length, cases) = letters(&text[at..]);
             if length > 0 {
-                run += length;
-                run_mixed |= cases;
-                plain += length as u32;
-                sub_before_letter |= subs > 0;
+                self.run += length;
+                self.run_mixed |= cases;
+                self.plain += length as u32;
+                self.sub_before_letter |= self.subs > 0;
                 at += length;
-                if length == 8 || at == block.len() {
+                if length == 8 || at == text.len() {
                     continue;
                 }
             }
-            let byte = block[at];
+            let byte = text[at];
             at += 1;
             let class = CLASSES[usize::from(byte)];
             if class & BASE64 != 0 {
-                run += 1;
-                run_mixed |= if class & DIGIT != 0 {
+                self.run += 1;
+                self.run_mixed |= if class & DIGIT != 0 {
                     1
                 } else if byte & 0x20 == 0 {
                     2
@@ -193,64 +277,80 @@ pub fn survey(text: &str) -> Clues {
                     4
                 };
             } else {
-                if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
-                    clues.encoded = opens(&bytes[..start + at - 1], run);
+                if self.run >= RUN && self.run_mixed.count_ones() > 1 && !self.clues.encoded {
+                    self.clues.encoded = opens(&text[..at - 1], self.run);
                 }
-                (run, run_mixed) = (0, 0);
+                (self.run, self.run_mixed) = (0, 0);
             }
             if class & (DIGIT | SIGN | BEYOND) != 0 {
                 if class & BEYOND != 0 {
-                    high = true;
-                    plain += 2;
+                    self.high = true;
+                    self.plain += 2;
                 } else {
-                    subs += 1;
+                    self.subs += 1;
                 }
             } else {
-                let length = plain + subs;
-                if length == 1 && plain == 1 {
-                    single += 1;
-                    clues.spaced |= single >= ALONE;
-                    gap = 0;
-                } else if length > 0 {
-                    single = 0;
-                    if plain > 0 && subs > 0 && length >= 3 && sub_before_letter {
-                        leet_words += 1;
-                    }
-                    if length == 8 && plain == 0 || length == 2 {
-                        binary += 1;
-                        clues.encoded |= binary >= GROUPS;
-                    } else {
-                        binary = 0;
-                    }
-                } else {
-                    gap += 1;
-                    if gap > 6 {
-                        single = 0;
-                    }
-                }
-                (plain, subs, sub_before_letter) = (0, 0, false);
-                escapes += u32::from(class & ESCAPE != 0);
+                self.word();
+                self.escapes += u32::from(class & ESCAPE != 0);
             }
         }
-        clues.cipher |= shifted(block);
-        if block.len() == BLOCK {
-            clues.leet |= leet_words >= 2;
-            leet_words = 0;
+    }
+
+    /// Takes a sign that ends a word, if there is one.
+    fn word(&mut self) {
+        let (plain, subs) = (self.plain, self.subs);
+        let length = plain + subs;
+        if length == 1 && plain == 1 {
+            self.single += 1;
+            self.clues.spaced |= self.single >= ALONE;
+            self.gap = 0;
+        } else if length > 0 {
+            self.single = 0;
+            if plain > 0 && subs > 0 && length >= 3 && self.sub_before_letter {
+                self.leet_words += 1;
+            }
+            if length == 8 && plain == 0 || length == 2 {
+                self.binary += 1;
+                self.clues.encoded |= self.binary >= GROUPS;
+            } else {
+                self.binary = 0;
+            }
+        } else {
+            self.gap += 1;
+            if self.gap > 6 {
+                self.single = 0;
+            }
         }
+        (self.plain, self.subs, self.sub_before_letter) = (0, 0, false);
     }
-    if run >= RUN && run_mixed.count_ones() > 1 && !clues.encoded {
-        clues.encoded = opens(bytes, run);
+
+    /// After all of `text` was taken.
+    pub fn finish(mut self, text: &str) -> Clues {
+        let bytes = text.as_bytes();
+        self.turn(bytes.len() / BLOCK);
+        let mut clues = self.clues;
+        if self.run >= RUN && self.run_mixed.count_ones() > 1 && !clues.encoded {
+            clues.encoded = opens(bytes, self.run);
+        }
+        if self.plain > 0 && self.subs > 0 {
+            self.leet_words += 1;
+        }
+        clues.spaced |= self.plain == 1 && self.single + 1 >= ALONE;
+        clues.leet |= self.leet_words >= 2;
+        clues.encoded |= self.escapes >= 4 || self.binary + 1 >= GROUPS;
+        clues.cipher = bytes.chunks(BLOCK).any(shifted);
+        if self.high {
+            clues.characters = text.chars().any(notable);
+        }
+        clues
     }
-    if plain > 0 && subs > 0 {
-        leet_words += 1;
-    }
-    clues.spaced |= plain == 1 && single + 1 >= ALONE;
-    clues.leet |= leet_words >= 2;
-    clues.encoded |= escapes >= 4 || binary + 1 >= GROUPS;
-    if high {
-        clues.characters = text.chars().any(notable);
-    }
-    clues
+}
+
+/// What the text may hide. Two passes over the bytes, and a third over what may be Base64.
+pub fn survey(text: &str) -> Clues {
+    let mut survey = Survey::default();
+    survey.read(text.as_bytes(), 0..text.len());
+    survey.finish(text)
 }
 
 /// Worth the characters step: everything beyond letters with accents, common punctuation and the plain text of

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::data::Row;
 use crate::injection::features::{Counts, DENSE, Sink, dense};
 use crate::injection::normalise::Normal;
-use crate::injection::windows::{WIDE, mark_steps};
+use crate::injection::windows::{Chunk, WIDE, mark, mark_steps};
 use crate::injection::{Injection, rules::Findings};
 
 /// Most windows kept of one text.
@@ -53,9 +53,11 @@ impl Prepared {
 
 #[derive(Default)]
 struct Chunks {
+    /// n-grams of the present chunk.
     rows: Vec<u32>,
-    chunks: Vec<(Counts, Vec<u32>, Range<usize>)>,
-    start: usize,
+    /// Those of each before.
+    grams: Vec<Vec<u32>>,
+    chunks: Vec<Chunk>,
 }
 
 impl Sink for Chunks {
@@ -64,29 +66,30 @@ impl Sink for Chunks {
     }
 
     fn chunk(&mut self, counts: &Counts, end: usize) {
-        self.chunks
-            .push((*counts, std::mem::take(&mut self.rows), self.start..end));
-        self.start = end;
+        self.grams.push(std::mem::take(&mut self.rows));
+        self.chunks.push(Chunk { counts: *counts, end });
     }
 }
 
-fn window(chunks: &[(Counts, Vec<u32>, Range<usize>)]) -> Window {
-    let mut counts = Counts::default();
-    let mut rows: Vec<u32> = Vec::new();
-    for (more, grams, _) in chunks {
-        counts.add(more);
-        rows.extend_from_slice(grams);
-    }
-    rows.sort_unstable();
-    let unit = 1.0 / counts.grams.max(1.0).sqrt();
-    let grams = rows
-        .chunk_by(|a, b| a == b)
-        .map(|same| (same[0], same.len() as f32 * unit))
-        .collect();
-    Window {
-        grams,
-        dense: dense(&counts),
-        span: chunks[0].2.start..chunks[chunks.len() - 1].2.end,
+impl Chunks {
+    fn window(&self, part: Range<usize>) -> Window {
+        let mut counts = Counts::default();
+        for chunk in &self.chunks[part.clone()] {
+            counts.add(&chunk.counts);
+        }
+        let mut rows = self.grams[part.clone()].concat();
+        rows.sort_unstable();
+        let unit = 1.0 / counts.grams.max(1.0).sqrt();
+        let grams = rows
+            .chunk_by(|a, b| a == b)
+            .map(|same| (same[0], same.len() as f32 * unit))
+            .collect();
+        let start = part.start.checked_sub(1).map_or(0, |before| self.chunks[before].end);
+        Window {
+            grams,
+            dense: dense(&counts),
+            span: start..self.chunks[part.end - 1].end,
+        }
     }
 }
 
@@ -98,25 +101,22 @@ fn form(
     out: &mut Vec<Window>,
 ) -> usize {
     let mut sink = Chunks::default();
-    injection
-        .reader
-        .read(text, &injection.model.language, &injection.marks(findings), &mut sink);
+    injection.reader.read(text, &injection.model.language, &mut sink);
+    mark(&mut sink.chunks, injection.marks(findings));
     if let Some(normal) = normal {
-        for (counts, _, span) in &mut sink.chunks {
-            mark_steps(counts, normal, span.clone());
-        }
+        mark_steps(&mut sink.chunks, normal);
     }
-    let chunks = &sink.chunks;
-    for (at, chunk) in chunks.iter().enumerate().take(WINDOWS) {
-        out.push(window(std::slice::from_ref(chunk)));
+    let chunks = sink.chunks.len();
+    for at in 0..chunks.min(WINDOWS) {
+        out.push(sink.window(at..at + 1));
         if at + 1 >= WIDE {
-            out.push(window(&chunks[at + 1 - WIDE..=at]));
+            out.push(sink.window(at + 1 - WIDE..at + 1));
         }
     }
-    if (2..WIDE).contains(&chunks.len()) {
-        out.push(window(chunks));
+    if (2..WIDE).contains(&chunks) {
+        out.push(sink.window(0..chunks));
     }
-    chunks.len()
+    chunks
 }
 
 /// Reads `rows` with the rules and the language table of `injection`; its weights play no part.
@@ -130,7 +130,7 @@ pub fn prepare(injection: &Injection, rows: &[Row]) -> Vec<Prepared> {
             for hidden in &read.hidden {
                 let text = &hidden.normal.form.text;
                 let own = form(injection, text, &hidden.findings, Some(&hidden.normal), &mut windows);
-                forms.push((windows.len(), hidden.chunks(row.text.len(), chunks, own)));
+                forms.push((windows.len(), hidden.all_chunks(row.text.len(), chunks, own)));
             }
             Prepared {
                 windows,
