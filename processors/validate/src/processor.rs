@@ -38,7 +38,7 @@ pub struct Validate {
 
 impl Processor for Validate {
     const NAME: &'static str = "validate";
-    const VERSION: &'static str = "4";
+    const VERSION: &'static str = "5";
     type Config = Config;
     type Plan = Plan;
 

@@ -41,6 +41,11 @@ fn seeds() -> &'static [(Target, Vec<u8>)] {
             (targets::shapefile, parts),
             (targets::mail, MAIL.concat().into_bytes()),
             (targets::mail, [MAIL[0], MAIL[1], "\n", MAIL[0], MAIL[2]].concat().into_bytes()),
+            (targets::sqlite, make::database("PRAGMA page_size = 512; CREATE TABLE a(b PRIMARY KEY, c) WITHOUT ROWID; CREATE TABLE d(e, f AS (e || 1)); INSERT INTO a VALUES (1, 'words'); INSERT INTO d VALUES ('more words');")),
+            (targets::dicom, make::Dicom::Explicit.patient("A^B", "words")),
+            (targets::dicom, make::Dicom::Implicit.patient("A^B", "words")),
+            (targets::dicom, make::Dicom::Big.patient("A^B", "words")),
+            (targets::dicom, make::Dicom::Deflated.patient("A^B", "words")),
             (targets::any, b"<svg xmlns=\"x\" onload=\"go()\"><script>1</script></svg>".to_vec()),
         ];
         let date = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/data/formats/sheet/date.xls")).unwrap();

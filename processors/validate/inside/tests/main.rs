@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
+mod dicom;
 mod formats;
 mod fuzzed;
 mod hostile;
@@ -10,4 +11,5 @@ mod mail;
 mod mutation;
 mod records;
 mod sandbox;
+mod sqlite;
 mod wire;

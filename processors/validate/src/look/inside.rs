@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use cofferdam_inside::inside::{
-    self, Cell, Class, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor,
+    self, Cell, Class, Column, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor,
 };
 use cofferdam_scan::structure::csv::{RowBuffer, RowSink};
 use cofferdam_scan::structure::report::Collector;
@@ -433,7 +433,12 @@ impl Visitor for Inside<'_> {
             rows.cells.push((rows.text.len(), row, *column));
             rows.text.push_str(&text);
             rows.text.push('\t');
-            let hint = rows.names.get(*column as usize).and_then(|name| labels.hint(name));
+            let column_of = |column: u32| rows.table.columns.get(column as usize);
+            let person = column_of(*column).is_some_and(|column| column.logical.as_deref() == Some(Column::PERSON));
+            let name = rows.names.get(*column as usize).map(String::as_str);
+            let hint = name
+                .map(|name| if person { "full_name" } else { name })
+                .and_then(|name| labels.hint(name));
             if let Some(hint) = hint.filter(|_| !header) {
                 labels.value(&text, hint, |finding, _| locate(finding, rows, row, *column));
                 for finding in labels.take() {

@@ -166,8 +166,8 @@ fn long_markup() {
 async fn contents_that_are_not_read_are_named() {
     let bench = Bench::new("").await;
     let named = |conclusion: &Conclusion| conclusion.details["not_checked"].as_array().unwrap().clone();
-    let database = [b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20".as_slice(), &[0; 4_000]].concat();
-    let conclusion = bench.validate("people.db", None, &database).await;
+    let film = [b"\0\0\0\x18ftypisom\0\0\0\0isomiso2".as_slice(), &[0; 400]].concat();
+    let conclusion = bench.validate("film.mp4", None, &film).await;
     assert_eq!(named(&conclusion), ["contents"]);
     let conclusion = bench.validate("noise", None, &[0, 1, 2, 3, 0xff, 0xfe, 5, 6, 0]).await;
     assert_eq!(named(&conclusion), ["contents"]);
@@ -182,4 +182,69 @@ async fn contents_that_are_not_read_are_named() {
             .iter()
             .any(|what| what == "fields")
     );
+}
+
+/// A picture of a hospital, as DICOM PS3.10 has it: the attributes are read in the child, each under its keyword.
+#[tokio::test]
+async fn pictures_of_hospitals() {
+    let element = |tag: u32, written: &str, value: &str| {
+        let mut out = [
+            (tag >> 16) as u16,
+            tag as u16,
+            u16::from_le_bytes([written.as_bytes()[0], written.as_bytes()[1]]),
+            value.len() as u16,
+        ]
+        .map(u16::to_le_bytes)
+        .concat();
+        out.extend(value.as_bytes());
+        out
+    };
+    let file = [
+        vec![0; 128],
+        b"DICM".to_vec(),
+        element(0x0002_0010, "UI", "1.2.840.10008.1.2.1\0"),
+        element(0x0008_0081, "ST", "48 Birchwood Lane, Worcester MA 01604 "),
+        element(0x0008_0090, "PN", "Halloran^Peter"),
+        element(0x0010_0010, "PN", "Okonkwo^Margaret^L"),
+        element(0x0010_0020, "LO", "MRN-00482913"),
+        element(0x0010_0030, "DA", "19320315"),
+        element(0x0010_1010, "AS", "094Y"),
+        element(0x0010_2154, "SH", "(617)555-0143 "),
+        element(0x0040_a123, "PN", "Mbeki^T "),
+    ]
+    .concat();
+    let bench = Bench::new("").await;
+    let conclusion = bench.validate("ct.dcm", None, &file).await;
+    let found: Vec<(&str, &str)> = conclusion
+        .findings
+        .iter()
+        .map(|finding| (finding.field.as_deref().unwrap_or_default(), finding.rule.as_str()))
+        .collect();
+    for expected in [
+        ("InstitutionAddress", "phi/location"),
+        ("ReferringPhysicianName", "phi/name"),
+        ("PatientName", "phi/name"),
+        ("PatientBirthDate", "phi/date"),
+        ("PatientAge", "phi/age-over-89"),
+        ("PatientTelephoneNumbers", "phi/phone"),
+        ("PersonName", "phi/name"),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} in {found:?}");
+    }
+    assert!(found.iter().any(|(field, _)| *field == "PatientID"), "{found:?}");
+}
+
+/// A column that is only called a name may be one of places.
+#[test]
+fn a_bare_name_makes_no_person() {
+    for (name, persons) in [("name", 0), ("patient_name", 2)] {
+        let table = format!("code,{name}\nW1,Ward 1\nW2,Ward 2\n");
+        let outcome = look("wards.csv", table.as_bytes(), 1 << 16, 100);
+        let found = outcome
+            .findings
+            .iter()
+            .filter(|finding| finding.rule == "phi/name")
+            .count();
+        assert_eq!(found, persons, "{name}");
+    }
 }

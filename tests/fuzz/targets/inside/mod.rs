@@ -42,6 +42,10 @@ formats! {
     shape: Shape, "a.shp";
     /// Messages and mailboxes.
     mail: Mail, "a.eml";
+    /// DICOM.
+    dicom: Dicom, "a.dcm";
+    /// Databases.
+    sqlite: Sqlite, "a.db";
 }
 
 /// Pictures: the first byte picks the format.

@@ -42,6 +42,8 @@ pub enum Kind {
     Svg,
     Xml,
     Shape,
+    Dicom,
+    Sqlite,
     Mail,
     Text,
     Binary,
@@ -77,10 +79,28 @@ impl Kind {
 
     /// Whether it holds members that are looked at like files of their own.
     pub fn is_container(self) -> bool {
-        use Kind::{Bzip2, Gif, Gzip, Jpeg, Mail, Ole, Parquet, Pdf, Png, Shape, Tar, Tiff, Webp, Xz, Zip, Zstd};
+        use Kind::{
+            Bzip2, Dicom, Gif, Gzip, Jpeg, Mail, Ole, Parquet, Pdf, Png, Shape, Sqlite, Tar, Tiff, Webp, Xz, Zip, Zstd,
+        };
         matches!(
             self,
-            Zip | Gzip | Bzip2 | Xz | Zstd | Tar | Ole | Pdf | Parquet | Png | Jpeg | Gif | Webp | Tiff | Shape | Mail
+            Zip | Gzip
+                | Bzip2
+                | Xz
+                | Zstd
+                | Tar
+                | Ole
+                | Pdf
+                | Parquet
+                | Png
+                | Jpeg
+                | Gif
+                | Webp
+                | Tiff
+                | Shape
+                | Dicom
+                | Sqlite
+                | Mail
         )
     }
 
@@ -99,6 +119,8 @@ impl Kind {
 }
 
 const MAGIC: &[(usize, &[u8], Kind)] = &[
+    // Before it anything may stand, other formats too.
+    (128, b"DICM", Kind::Dicom),
     (0, b"PK\x03\x04", Kind::Zip),
     (0, b"PK\x05\x06", Kind::Zip),
     (0, b"PK\x07\x08PK\x03\x04", Kind::Zip),
@@ -111,6 +133,7 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"MSCF\0\0\0\0", Kind::Cab),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind::Ole),
     (0, b"%PDF-", Kind::Pdf),
+    (0, b"SQLite format 3\0", Kind::Sqlite),
     (0, b"PAR1", Kind::Parquet),
     (0, b"PARE", Kind::Parquet),
     (0, b"\x89PNG\r\n\x1a\n", Kind::Png),

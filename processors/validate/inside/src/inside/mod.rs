@@ -18,6 +18,7 @@ pub mod source;
 pub mod visitor;
 
 mod active;
+mod dicom;
 mod image;
 mod mail;
 mod meter;
@@ -28,6 +29,7 @@ mod parquet;
 mod pdf;
 mod polyglot;
 mod shape;
+mod sqlite;
 mod stream;
 mod tar;
 mod walk;

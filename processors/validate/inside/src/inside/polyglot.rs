@@ -18,7 +18,15 @@ pub(crate) fn check(walk: &mut Walk<'_>, source: &Source, kind: Kind, place: &Pl
     let text = matches!(kind, Kind::Text | Kind::Xml | Kind::Mail);
     if !matches!(
         kind,
-        Kind::Zip | Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Zstd | Kind::Tar | Kind::Ole
+        Kind::Zip
+            | Kind::Gzip
+            | Kind::Bzip2
+            | Kind::Xz
+            | Kind::Zstd
+            | Kind::Tar
+            | Kind::Ole
+            | Kind::Dicom
+            | Kind::Sqlite
     ) && zip::has_directory(source)
     {
         walk.report(&rules::POLYGLOT, place);
@@ -27,8 +35,8 @@ pub(crate) fn check(walk: &mut Walk<'_>, source: &Source, kind: Kind, place: &Pl
     if kind != Kind::Pdf && !text {
         let head = source.some(0, PDF_HEADER);
         let at = head.windows(5).position(|five| five == b"%PDF-");
-        // An archive may store a PDF as its first member; that is no second format.
-        let member = matches!(kind, Kind::Zip | Kind::Tar | Kind::Ole);
+        // An archive may store a PDF as its first member, and DICOM files and databases may hold one; that is no second format.
+        let member = matches!(kind, Kind::Zip | Kind::Tar | Kind::Ole | Kind::Dicom | Kind::Sqlite);
         if let Some(at) = at
             && !member
             && source.len() > at as u64 + 32

@@ -193,6 +193,9 @@ rules! {
     GPS "phi/image-location" Danger Medium 0.95
         "the picture says where it was taken"
         "remove the metadata before it is passed on" "45 CFR 164.514(b)(2)(i)(B)";
+    BURNED_IN "phi/burned-in" Danger High 0.9
+        "the file says that the patient is told by text that is part of its picture"
+        "blank that text before it is passed on" "DICOM PS3.3, C.7.6.1; 45 CFR 164.514(b)(2)(i)(R)";
     NO_PRJ "geo/no-projection" Danger Low 1.0
         "the shapefile does not say which coordinates it uses"
         "add the .prj file" "ESRI Shapefile Technical Description, 1998";
@@ -220,6 +223,12 @@ rules! {
     NO_TEXT "not-checked/text" NotChecked Info 1.0
         "the text of this format cannot be extracted; only its bytes were looked at"
         "" "";
+    PIXELS "not-checked/pixels" NotChecked Info 1.0
+        "text that is part of the picture cannot be read"
+        "look at the picture" "DICOM PS3.15, E.3.1";
+    FREE_PAGES "not-checked/free-pages" NotChecked Info 1.0
+        "free pages of the database may still hold rows that were deleted; only their bytes were looked at"
+        "run VACUUM before it is passed on" "SQLite Database File Format, 1.5";
     NOT_EXPANDED "not-checked/not-unpacked" NotChecked Info 1.0
         "members of a hostile archive were not unpacked"
         "" "";

@@ -54,14 +54,14 @@ pub enum Value<'a> {
 /// One cell: its column, from 0, and its value.
 pub type Cell<'a> = (u32, Value<'a>);
 
-/// A sheet of a workbook or the table of a Parquet file.
+/// A sheet of a workbook, the table of a Parquet file, or the attributes of a DICOM file as one row.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The document.
     pub document: Place,
-    /// The sheet; none for Parquet.
+    /// The sheet; none where there is only one table.
     pub sheet: Option<String>,
-    /// Columns with their paths, where the format names them (Parquet).
+    /// Columns with their paths, where the format names them.
     pub columns: Vec<Column>,
     /// Whether a call of [`Visitor::row`] brings all cells of a row. Parquet tables that are too wide for that come column by column.
     pub whole_rows: bool,
@@ -80,6 +80,11 @@ pub struct Column {
     pub nullable: bool,
     /// Whether a row may have several values.
     pub repeated: bool,
+}
+
+impl Column {
+    /// What the values of a column of names of people mean, where the format says it.
+    pub const PERSON: &'static str = "name of a person";
 }
 
 impl Table {

@@ -13,7 +13,7 @@ use super::problem::{Class, Problem, Reached};
 use super::rules::{self, Rule};
 use super::source::Source;
 use super::visitor::{Member, Role, Visitor};
-use super::{active, image, mail, names, ole, parquet, pdf, polyglot, shape, stream, tar, zip};
+use super::{active, dicom, image, mail, names, ole, parquet, pdf, polyglot, shape, sqlite, stream, tar, zip};
 
 /// Longest piece of text handed over at once.
 const TEXT: usize = 256 << 10;
@@ -177,6 +177,8 @@ impl<'v> Walk<'v> {
             Kind::Parquet => parquet::look(self, source, place),
             Kind::Shape => shape::single(self, source, place),
             Kind::Mail => mail::look(self, source, place, depth),
+            Kind::Sqlite => sqlite::look(self, source, place, depth),
+            Kind::Dicom => dicom::look(self, source, place, depth),
             Kind::Png | Kind::Jpeg | Kind::Gif | Kind::Webp | Kind::Tiff | Kind::Bmp => {
                 image::look(self, source, kind, place, depth)
             }

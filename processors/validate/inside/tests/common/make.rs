@@ -429,3 +429,95 @@ pub fn mail_base64(bytes: &[u8]) -> String {
         .collect();
     lines.join("\r\n")
 }
+
+/// How the elements of a DICOM file are written: none by default, implicit VR.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Dicom {
+    Implicit,
+    Explicit,
+    Big,
+    Deflated,
+}
+
+impl Dicom {
+    pub fn number(self, value: u16) -> [u8; 2] {
+        if self == Self::Big {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+
+    fn long(self, value: u32) -> [u8; 4] {
+        if self == Self::Big {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+
+    /// An element; `length` where it lies or is not said.
+    pub fn said(self, tag: u32, written: &[u8; 2], length: u32, value: &[u8]) -> Vec<u8> {
+        let mut out = [self.number((tag >> 16) as u16), self.number(tag as u16)].concat();
+        let long = matches!(written, b"OB" | b"OW" | b"SQ" | b"UN" | b"UT" | b"UC" | b"UR");
+        if self == Self::Implicit || tag >> 16 == 0xfffe {
+            out.extend(self.long(length));
+        } else if long {
+            out.extend([written.as_slice(), &[0, 0]].concat());
+            out.extend(self.long(length));
+        } else {
+            out.extend(written);
+            out.extend(self.number(length as u16));
+        }
+        out.extend(value);
+        out
+    }
+
+    /// An element with its value, made even.
+    pub fn element(self, tag: u32, written: &[u8; 2], value: &[u8]) -> Vec<u8> {
+        let mut value = value.to_vec();
+        if value.len() % 2 == 1 {
+            value.push(if written == b"OB" { 0 } else { b' ' });
+        }
+        self.said(tag, written, value.len() as u32, &value)
+    }
+
+    /// A file of these elements.
+    pub fn file(self, elements: &[Vec<u8>]) -> Vec<u8> {
+        let syntax: &[u8] = match self {
+            Self::Implicit => b"1.2.840.10008.1.2\0",
+            Self::Explicit => b"1.2.840.10008.1.2.1\0",
+            Self::Big => b"1.2.840.10008.1.2.2\0",
+            Self::Deflated => b"1.2.840.10008.1.2.1.99",
+        };
+        let mut out = vec![0; 128];
+        out.extend(b"DICM");
+        out.extend(Self::Explicit.element(0x0002_0010, b"UI", syntax));
+        let body = elements.concat();
+        out.extend(if self == Self::Deflated { deflate(&body) } else { body });
+        out
+    }
+
+    /// A patient, with a physician in a sequence and pixels behind.
+    pub fn patient(self, name: &str, comments: &str) -> Vec<u8> {
+        let item = self.element(0x0040_0006, b"PN", b"Marchetti^Lucia");
+        let items = self.said(0xfffe_e000, b"SQ", item.len() as u32, &item);
+        self.file(&[
+            self.element(0x0010_0010, b"PN", name.as_bytes()),
+            self.element(0x0010_0030, b"DA", b"19320315"),
+            self.element(0x0010_1010, b"AS", b"094Y"),
+            self.element(0x0010_4000, b"LT", comments.as_bytes()),
+            self.element(0x0029_0010, b"LO", b"ACME 1.0"),
+            self.element(0x0029_1001, b"UN", b"kept by the maker"),
+            self.said(0x0040_0275, b"SQ", items.len() as u32, &items),
+            self.element(0x7fe0_0010, b"OW", &[7; 64]),
+        ])
+    }
+}
+
+/// A database in which these statements ran.
+pub fn database(statements: &str) -> Vec<u8> {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch(statements).unwrap();
+    database.serialize("main").unwrap().to_vec()
+}

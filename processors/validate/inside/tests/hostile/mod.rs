@@ -1,6 +1,8 @@
 //! Files made to harm: each gives the right verdict, quickly, in bounded memory, and the parent lives.
 
 mod archives;
+mod databases;
+mod dicoms;
 mod documents;
 mod exhaust;
 mod mails;
@@ -67,6 +69,8 @@ async fn hostile_files_get_their_verdict() {
         pictures::pictures_and_maps(),
         pictures::malware(),
         mails::mails(),
+        dicoms::dicoms(),
+        databases::databases(),
         exhaust::again_and_again(),
     ]
     .into_iter()
@@ -125,6 +129,8 @@ async fn truncated_files_are_noticed() {
         ("a.gif", make::gif()),
         ("a.jpg", make::jpeg(false)),
         ("a.eml", mails::parts()),
+        ("a.dcm", dicoms::sound()),
+        ("a.db", databases::sound()),
     ];
     for (name, bytes) in sound {
         for tenth in 1..10 {

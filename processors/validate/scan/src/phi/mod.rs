@@ -333,7 +333,9 @@ impl Phi {
             out.push(self.recognizers[usize::from(index)].hit(span, 0.85));
             return;
         }
-        self.scan(value, Some(self.word(hint.kind)), out);
+        // A bare "name" is as often that of a ward or a package: it makes no person of it.
+        let word = hint.owned.then(|| self.word(hint.kind));
+        self.scan(value, word, out);
     }
 
     /// A context word of a kind, to stand for a label.

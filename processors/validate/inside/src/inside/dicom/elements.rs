@@ -1,0 +1,172 @@
+//! Elements of a data set, one after the other (DICOM PS3.5, 7).
+
+use std::io::{self, BufRead, Read};
+
+use crate::inside::meter::fill;
+use crate::inside::source::Source;
+
+/// An item of a sequence, the end of one without a length, and the end of a sequence without one (PS3.5, 7.5).
+pub(super) const ITEM: u32 = 0xfffe_e000;
+pub(super) const ITEM_END: u32 = 0xfffe_e00d;
+pub(super) const SEQUENCE_END: u32 = 0xfffe_e0dd;
+
+/// Representations whose length has four bytes (PS3.5, 7.1.2).
+const LONG: [&[u8; 2]; 13] = [
+    b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV",
+];
+
+/// Why reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// In the middle of an element.
+    Truncated,
+    /// What stands there is no element.
+    Bad,
+}
+
+/// How elements are written (PS3.5, 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Syntax {
+    /// Whether each says how its value is written.
+    pub explicit: bool,
+    /// Whether the first byte of a number is its highest.
+    pub big: bool,
+}
+
+/// What stands before a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub tag: u32,
+    /// How the value is written, where that is said.
+    pub written: Option<[u8; 2]>,
+    /// None when it goes on to a delimiter.
+    pub length: Option<u32>,
+}
+
+/// A place elements are read from.
+pub(super) trait Input: BufRead {
+    /// Leaves bytes out; false when there are not so many.
+    fn skip(&mut self, bytes: u64) -> io::Result<bool>;
+}
+
+impl Input for io::BufReader<Source> {
+    fn skip(&mut self, bytes: u64) -> io::Result<bool> {
+        use std::io::Seek;
+        let at = self.stream_position()?;
+        let there = at.checked_add(bytes).is_some_and(|to| to <= self.get_ref().len());
+        if there {
+            self.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)?;
+        }
+        Ok(there)
+    }
+}
+
+/// A stream, which is read to be left out.
+pub(super) struct Stream<R>(pub io::BufReader<R>);
+
+impl<R: Read> Read for Stream<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl<R: Read> BufRead for Stream<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0.consume(count);
+    }
+}
+
+impl<R: Read> Input for Stream<R> {
+    fn skip(&mut self, bytes: u64) -> io::Result<bool> {
+        Ok(io::copy(&mut self.0.by_ref().take(bytes), &mut io::sink())? == bytes)
+    }
+}
+
+/// Reads elements.
+pub(super) struct Elements<'r> {
+    pub input: &'r mut dyn Input,
+    /// Bytes read so far.
+    pub at: u64,
+}
+
+impl Elements<'_> {
+    fn exact<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        let mut bytes = [0; N];
+        let count = fill(&mut self.input, &mut bytes).map_err(|_| Stop::Truncated)?;
+        self.at += count as u64;
+        if count < N { Err(Stop::Truncated) } else { Ok(bytes) }
+    }
+
+    /// The next header; none at the end.
+    pub(super) fn header(&mut self, syntax: Syntax) -> Result<Option<Header>, Stop> {
+        if self.input.fill_buf().map_err(|_| Stop::Truncated)?.is_empty() {
+            return Ok(None);
+        }
+        let two = |bytes: [u8; 2]| {
+            if syntax.big {
+                u16::from_be_bytes(bytes)
+            } else {
+                u16::from_le_bytes(bytes)
+            }
+        };
+        let four = |bytes: [u8; 4]| {
+            if syntax.big {
+                u32::from_be_bytes(bytes)
+            } else {
+                u32::from_le_bytes(bytes)
+            }
+        };
+        let [group, element] = [two(self.exact()?), two(self.exact()?)];
+        let tag = u32::from(group) << 16 | u32::from(element);
+        let (written, length) = if !syntax.explicit || group == 0xfffe {
+            (None, four(self.exact()?))
+        } else {
+            let written: [u8; 2] = self.exact()?;
+            if !written.iter().all(u8::is_ascii_uppercase) {
+                return Err(Stop::Bad);
+            }
+            let length = if LONG.contains(&&written) {
+                let [_, _] = self.exact()?;
+                four(self.exact()?)
+            } else {
+                two(self.exact()?).into()
+            };
+            (Some(written), length)
+        };
+        let length = (length != u32::MAX).then_some(length);
+        Ok(Some(Header { tag, written, length }))
+    }
+
+    /// The bytes of a value. The caller bounds the length.
+    pub(super) fn value(&mut self, length: u32) -> Result<Vec<u8>, Stop> {
+        let mut bytes = Vec::new();
+        let taken = (&mut self.input).take(length.into()).read_to_end(&mut bytes);
+        self.at += bytes.len() as u64;
+        if taken.is_err() || bytes.len() < length as usize {
+            Err(Stop::Truncated)
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    /// Leaves a value out.
+    pub(super) fn skip(&mut self, length: u32) -> Result<(), Stop> {
+        self.at += u64::from(length);
+        match self.input.skip(length.into()) {
+            Ok(true) => Ok(()),
+            _ => Err(Stop::Truncated),
+        }
+    }
+
+    /// Whether an item begins here, which nothing but a sequence has.
+    pub(super) fn begins_item(&mut self) -> bool {
+        // A header was read from the same buffer; where it ends with that, this is not seen, and the value is taken as it is.
+        self.input
+            .fill_buf()
+            .is_ok_and(|ahead| ahead.starts_with(b"\xfe\xff\x00\xe0"))
+    }
+}
