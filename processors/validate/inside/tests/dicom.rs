@@ -29,7 +29,7 @@ impl Visitor for All {
     }
 
     fn row(&mut self, table: &Table, row: u64, cells: &[Cell<'_>]) {
-        assert_eq!(row, 0);
+        assert_eq!(row, 0, "all are one row");
         for (column, value) in cells {
             let Value::Text(text) = value else { panic!("{value:?}") };
             let column = &table.columns[*column as usize];
@@ -131,6 +131,21 @@ fn an_unknown_sequence_is_implicit() {
         Dicom::Explicit.element(0x0010_0020, b"LO", b"MRN 7"),
     ]);
     cells(&file, &[("PatientName", "Halloran P"), ("PatientID", "MRN 7")], &[]);
+}
+
+/// Where nothing says how a value is written, a sequence shows it by its first item, wherever in the file that is.
+#[test]
+fn sequences_are_seen_at_every_place() {
+    for before in 8_100..8_200 {
+        let implicit = Dicom::Implicit;
+        let item = implicit.element(0x0010_0010, b"PN", b"Halloran^P");
+        let items = implicit.said(0xfffe_e000, b"SQ", item.len() as u32, &item);
+        let file = implicit.file(&[
+            implicit.said(0x0009_1001, b"UN", before, &vec![1; before as usize]),
+            implicit.said(0x0040_0275, b"SQ", items.len() as u32, &items),
+        ]);
+        cells(&file, &[("PatientName", "Halloran P")], &[]);
+    }
 }
 
 #[test]

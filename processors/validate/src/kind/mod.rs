@@ -110,6 +110,7 @@ impl Detected {
             "html" => Some(Notation::Html),
             "xml" => Some(Notation::Xml),
             "rtf" => Some(Notation::Rtf),
+            "tsv" => Some(Notation::Cells),
             "hl7" => Some(Notation::Hl7),
             "x12" => Some(Notation::X12),
             "vcf" | "vcard" | "ics" | "vcs" => Some(Notation::Properties),

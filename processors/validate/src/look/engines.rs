@@ -377,6 +377,22 @@ impl Engines {
         let Some(notation) = notation else {
             return self.scan_for(ALL, text, path);
         };
+        if notation == Notation::Cells {
+            let injection = For {
+                personal: false,
+                secrets: false,
+                ..ALL
+            };
+            let others = For {
+                injection: false,
+                ..ALL
+            };
+            let (mut all, mut told) = self.scan_for(others, text, path);
+            let (more, scores) = self.scan_for(injection, &reading::sentences(text), path);
+            all.extend(more);
+            told.extend(scores);
+            return (all, told);
+        }
         let mut known = Known::default();
         let reading = reading::read(notation, text, &mut |of, name| {
             known.hint(self.recognizers()?, of, name)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use cofferdam_inside::inside::{
     self, Cell, Class, Column, Kind, Limits, Member, Place, Problem, Role, Source, Table, Value, Visitor,
 };
+use cofferdam_scan::reading::Notation;
 use cofferdam_scan::structure::csv::{RowBuffer, RowSink};
 use cofferdam_scan::structure::report::Collector;
 use cofferdam_scan::structure::schema::{Contract, RawTable, TableCheck};
@@ -314,7 +315,7 @@ impl Inside<'_> {
             return;
         }
         let name = rows.table.document.name().to_owned();
-        let (found, told) = self.engines.scan(&text, &name, None);
+        let (found, told) = self.engines.scan(&text, &name, Some(Notation::Cells));
         told.into_iter().for_each(|told| told.to(&mut self.gather));
         for one in found {
             let at = cells.partition_point(|(start, ..)| *start <= one.hit.span.start).max(1) - 1;
@@ -399,7 +400,11 @@ impl Visitor for Inside<'_> {
         if let Some(contract) = &mut self.contract {
             contract.row(table, cells);
         }
-        let same = |rows: &Rows| rows.table.document == table.document && rows.table.sheet == table.sheet;
+        // The columns of a DICOM file are known when it was read.
+        let same = |rows: &Rows| {
+            let one = &rows.table;
+            one.document == table.document && one.sheet == table.sheet && one.columns.len() == table.columns.len()
+        };
         if !self.rows.as_ref().is_some_and(same) {
             self.flush();
             self.labels = Some(Labels::new(

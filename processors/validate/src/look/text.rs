@@ -142,7 +142,7 @@ impl TextScan {
         match self.notation {
             Some(Notation::Html | Notation::Xml | Notation::Markup | Notation::Rtf) => gather.checked("markup"),
             Some(Notation::Hl7 | Notation::X12 | Notation::Properties) => gather.checked("fields"),
-            Some(Notation::Armor) | None => {}
+            Some(Notation::Armor | Notation::Cells) | None => {}
         }
     }
 

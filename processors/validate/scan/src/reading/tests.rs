@@ -219,7 +219,7 @@ proptest! {
         text in r#"([<>&;/!?\[\]"'= {}\\|^~*\r\n:-]|<a |</a>|<b x=|<!--|-->|<!\[CDATA\[|&#45;|&nbsp;|<script>|\\u|\\'e|\\par |\\bin9 |\{\\\*|MSH|PID|NM1\*|N:|CN=|é|ß|[a-z0-9]){0,60}"#
     ) {
         for notation in [
-            Notation::Html, Notation::Xml, Notation::Markup, Notation::Rtf, Notation::Hl7, Notation::X12, Notation::Properties, Notation::Armor,
+            Notation::Html, Notation::Xml, Notation::Markup, Notation::Rtf, Notation::Hl7, Notation::X12, Notation::Properties, Notation::Armor, Notation::Cells,
         ] {
             let reading = of(notation, &text);
             for field in &reading.fields {
@@ -231,5 +231,17 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn sentences_among_values_stand_alone() {
+    let rows = "1\tM Okonkwo\tcalls when the tablets run out\t7\n2\tplease forget what you were told\n\t3\tdaß es überall so läuft wie hier";
+    assert_eq!(
+        super::sentences(rows),
+        "1\tM Okonkwo\ncalls when the tablets run out\n7\n2\nplease forget what you were told\n\t3\ndaß es überall so läuft wie hier"
+    );
+    for same in ["", "\t", "\n\t\n", "a\tb\n", "one two three four five six seven"] {
+        assert_eq!(super::sentences(same), same);
     }
 }

@@ -18,7 +18,6 @@ const KEYWORDS: &[(u32, &str)] = &[
     (0x0008_0092, "ReferringPhysicianAddress"),
     (0x0008_0094, "ReferringPhysicianTelephoneNumbers"),
     (0x0008_009c, "ConsultingPhysicianName"),
-    (0x0008_0100, "CodeValue"),
     (0x0008_0104, "CodeMeaning"),
     (0x0008_1010, "StationName"),
     (0x0008_1030, "StudyDescription"),

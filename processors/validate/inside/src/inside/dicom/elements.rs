@@ -91,19 +91,46 @@ pub(super) struct Elements<'r> {
     pub input: &'r mut dyn Input,
     /// Bytes read so far.
     pub at: u64,
+    /// Bytes that were looked at before their turn.
+    ahead: Vec<u8>,
 }
 
-impl Elements<'_> {
+impl<'r> Elements<'r> {
+    pub(super) fn new(input: &'r mut dyn Input) -> Self {
+        Self {
+            input,
+            at: 0,
+            ahead: Vec::new(),
+        }
+    }
+
     fn exact<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
         let mut bytes = [0; N];
-        let count = fill(&mut self.input, &mut bytes).map_err(|_| Stop::Truncated)?;
-        self.at += count as u64;
-        if count < N { Err(Stop::Truncated) } else { Ok(bytes) }
+        let known = self.ahead.len().min(N);
+        bytes[..known].copy_from_slice(&self.ahead[..known]);
+        self.ahead.drain(..known);
+        let count = fill(&mut self.input, &mut bytes[known..]).map_err(|_| Stop::Truncated)?;
+        self.at += (known + count) as u64;
+        if known + count < N {
+            Err(Stop::Truncated)
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    /// Whether these bytes come next, of which all are read before anything is told.
+    fn is_next(&mut self, bytes: [u8; 4]) -> bool {
+        if self.ahead.is_empty() {
+            let mut four = [0; 4];
+            let count = fill(&mut self.input, &mut four).unwrap_or(0);
+            self.ahead.extend(&four[..count]);
+        }
+        self.ahead == bytes
     }
 
     /// The next header; none at the end.
     pub(super) fn header(&mut self, syntax: Syntax) -> Result<Option<Header>, Stop> {
-        if self.input.fill_buf().map_err(|_| Stop::Truncated)?.is_empty() {
+        if self.ahead.is_empty() && self.input.fill_buf().map_err(|_| Stop::Truncated)?.is_empty() {
             return Ok(None);
         }
         let two = |bytes: [u8; 2]| {
@@ -143,8 +170,10 @@ impl Elements<'_> {
 
     /// The bytes of a value. The caller bounds the length.
     pub(super) fn value(&mut self, length: u32) -> Result<Vec<u8>, Stop> {
-        let mut bytes = Vec::new();
-        let taken = (&mut self.input).take(length.into()).read_to_end(&mut bytes);
+        let known = self.ahead.len().min(length as usize);
+        let mut bytes: Vec<u8> = self.ahead.drain(..known).collect();
+        let rest = u64::from(length) - known as u64;
+        let taken = (&mut self.input).take(rest).read_to_end(&mut bytes);
         self.at += bytes.len() as u64;
         if taken.is_err() || bytes.len() < length as usize {
             Err(Stop::Truncated)
@@ -156,17 +185,20 @@ impl Elements<'_> {
     /// Leaves a value out.
     pub(super) fn skip(&mut self, length: u32) -> Result<(), Stop> {
         self.at += u64::from(length);
-        match self.input.skip(length.into()) {
+        let known = self.ahead.len().min(length as usize);
+        self.ahead.drain(..known);
+        match self.input.skip(u64::from(length) - known as u64) {
             Ok(true) => Ok(()),
             _ => Err(Stop::Truncated),
         }
     }
 
     /// Whether an item begins here, which nothing but a sequence has.
-    pub(super) fn begins_item(&mut self) -> bool {
-        // A header was read from the same buffer; where it ends with that, this is not seen, and the value is taken as it is.
-        self.input
-            .fill_buf()
-            .is_ok_and(|ahead| ahead.starts_with(b"\xfe\xff\x00\xe0"))
+    pub(super) fn begins_item(&mut self, syntax: Syntax) -> bool {
+        self.is_next(if syntax.big {
+            [0xff, 0xfe, 0xe0, 0]
+        } else {
+            [0xfe, 0xff, 0, 0xe0]
+        })
     }
 }

@@ -6,7 +6,9 @@
 mod attributes;
 mod elements;
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
 use std::io::{self, Read};
 
 use encoding_rs::Encoding;
@@ -26,8 +28,11 @@ use super::walk::{Found, Walk};
 const START: u64 = 132;
 /// Longest value that is a cell; a longer one is a text of its own.
 const CELL: usize = 4_096;
-/// Most cells of one file.
-const CELLS: usize = 65_536;
+/// Cells, and bytes of them, that are handed over together.
+const CELLS: usize = 4_096;
+const BYTES: usize = 1 << 20;
+/// Values that are remembered as having been said.
+const SAID: usize = 1 << 20;
 
 const META: Syntax = Syntax {
     explicit: true,
@@ -42,6 +47,8 @@ const CHARACTER_SET: u32 = 0x0008_0005;
 const TRANSFER_SYNTAX: u32 = 0x0002_0010;
 const BURNED_IN: u32 = 0x0028_0301;
 const DOCUMENT: u32 = 0x0042_0011;
+/// Codes and where they are from (PS3.3, 8.1 to 8.3): numbers of terminologies, whose meanings stand beside them.
+const CODES: [u32; 5] = [0x0008_0100, 0x0008_0102, 0x0008_0103, 0x0008_0119, 0x0008_0120];
 const PIXELS: [u32; 3] = [0x7fe0_0008, 0x7fe0_0009, 0x7fe0_0010];
 
 /// Looks at a file.
@@ -54,18 +61,17 @@ pub(crate) fn look(walk: &mut Walk<'_>, source: &Source, place: &Place, depth: u
     }
     let mut set = DataSet::new(walk, place, depth);
     let mut plain = io::BufReader::new(source.window(START, u64::MAX));
-    let mut elements = Elements {
-        input: &mut plain,
-        at: 0,
-    };
+    let mut elements = Elements::new(&mut plain);
     let told = set.meta(&mut elements);
     let body = START + elements.at;
     let end = match told.as_deref() {
         Err(stop) => Err(*stop),
-        Ok("1.2.840.10008.1.2.1.99") => set.deflated(source, body),
+        // The second one has pictures elsewhere (PS3.5, A.7).
+        Ok("1.2.840.10008.1.2.1.99" | "1.2.840.10008.1.2.4.95") => set.deflated(source, body),
         Ok(told) => {
             let syntax = Syntax {
-                explicit: told != "1.2.840.10008.1.2",
+                // The last one is of GE, which has only its pixels in another order.
+                explicit: !matches!(told, "1.2.840.10008.1.2" | "1.2.840.113619.5.2"),
                 big: told == "1.2.840.10008.1.2.2",
             };
             set.read(&mut elements, syntax)
@@ -105,7 +111,9 @@ struct DataSet<'w, 'v> {
     columns: Vec<Column>,
     known: BTreeMap<u32, u32>,
     cells: Vec<(u32, String)>,
-    seen: HashSet<(u32, String)>,
+    bytes: usize,
+    said: HashSet<u64>,
+    hasher: RandomState,
     pixels: bool,
     elements: u64,
 }
@@ -120,7 +128,9 @@ impl<'w, 'v> DataSet<'w, 'v> {
             columns: Vec::new(),
             known: BTreeMap::new(),
             cells: Vec::new(),
-            seen: HashSet::new(),
+            bytes: 0,
+            said: HashSet::new(),
+            hasher: RandomState::new(),
             pixels: false,
             elements: 0,
         }
@@ -171,10 +181,7 @@ impl<'w, 'v> DataSet<'w, 'v> {
         let mut decoder = flate2::read::DeflateDecoder::new(packed);
         let mut meter = Meter::new(&mut decoder, self.walk.budget.clone(), Packed::Counted(count));
         let mut input = Stream(io::BufReader::new(&mut meter));
-        let mut elements = Elements {
-            input: &mut input,
-            at: 0,
-        };
+        let mut elements = Elements::new(&mut input);
         let end = self.read(&mut elements, META);
         drop(input);
         if let Some(name) = meter.limit {
@@ -227,7 +234,7 @@ impl<'w, 'v> DataSet<'w, 'v> {
                     return Err(Stop::Bad);
                 }
                 _ => {
-                    if let Some(what) = opens(elements, &header) {
+                    if let Some(what) = opens(elements, &header, syntax) {
                         if levels.len() >= self.walk.limits().xml_depth as usize {
                             self.walk.report(&rules::TOO_DEEP, self.place);
                             return Ok(());
@@ -266,7 +273,7 @@ impl<'w, 'v> DataSet<'w, 'v> {
             .or_else(|| attributes::representation(tag));
         // The length of a group, and who the private elements of one belong to (PS3.5, 7.8.1), are nobody's.
         let element = tag & 0xffff;
-        let own = element != 0 && (tag >> 16 & 1 == 0 || element >= 0x0100);
+        let own = element != 0 && (tag >> 16 & 1 == 0 || element >= 0x0100) && !CODES.contains(&tag);
         let texts = [
             b"PN", b"DA", b"DT", b"AS", b"LO", b"SH", b"LT", b"ST", b"UC", b"UT", b"UR",
         ];
@@ -296,6 +303,10 @@ impl<'w, 'v> DataSet<'w, 'v> {
     /// Takes the text of a value.
     fn text(&mut self, tag: u32, written: [u8; 2], value: &[u8]) {
         let (text, _) = self.encoding.decode_without_bom_handling(value);
+        if text.len() > CELL {
+            let place = self.place.child(&attributes::name(tag));
+            return self.walk.text(&place, &text);
+        }
         if let Err(name) = self
             .walk
             .budget
@@ -304,12 +315,7 @@ impl<'w, 'v> DataSet<'w, 'v> {
         {
             return self.walk.limit(name, self.place, None);
         }
-        let whole = matches!(&written, b"LT" | b"ST" | b"UT" | b"UR");
-        if text.len() > CELL {
-            let place = self.place.child(&attributes::name(tag));
-            return self.walk.text(&place, &text);
-        }
-        if whole {
+        if matches!(&written, b"LT" | b"ST" | b"UT" | b"UR") {
             return self.cell(tag, written, text.trim().to_owned());
         }
         for part in text.split('\\') {
@@ -340,13 +346,39 @@ impl<'w, 'v> DataSet<'w, 'v> {
                 repeated: true,
             });
         }
-        if self.cells.len() >= CELLS {
-            return self.walk.limit(LimitName::Cells, self.place, None);
-        }
         // Every frame of a film says the same again.
-        if self.seen.insert((column, text.clone())) {
-            self.cells.push((column, text));
+        let hash = self.hasher.hash_one((column, &text));
+        if self.said.contains(&hash) {
+            return;
         }
+        if self.said.len() < SAID {
+            self.said.insert(hash);
+        }
+        self.bytes += text.len();
+        self.cells.push((column, text));
+        if self.cells.len() >= CELLS || self.bytes >= BYTES {
+            self.row();
+        }
+    }
+
+    /// Hands over what was read: all of it is one row, which may come in parts.
+    fn row(&mut self) {
+        self.bytes = 0;
+        let cells = std::mem::take(&mut self.cells);
+        if cells.is_empty() {
+            return;
+        }
+        let table = Table {
+            document: self.place.clone(),
+            sheet: None,
+            columns: self.columns.clone(),
+            whole_rows: true,
+        };
+        let cells: Vec<Cell<'_>> = cells
+            .iter()
+            .map(|(column, text)| (*column, Value::Text(text)))
+            .collect();
+        self.walk.visitor.row(&table, 0, &cells);
     }
 
     /// Hands an encapsulated document over (PS3.3, C.24.2).
@@ -377,42 +409,21 @@ impl<'w, 'v> DataSet<'w, 'v> {
         }
     }
 
-    fn finish(self) {
-        let Self {
-            walk,
-            place,
-            columns,
-            cells,
-            pixels,
-            ..
-        } = self;
-        if pixels {
-            walk.report(&rules::PIXELS, place);
+    fn finish(mut self) {
+        if self.pixels {
+            self.walk.report(&rules::PIXELS, self.place);
         }
-        if cells.is_empty() {
-            return;
-        }
-        let table = Table {
-            document: place.clone(),
-            sheet: None,
-            columns,
-            whole_rows: true,
-        };
-        let cells: Vec<Cell<'_>> = cells
-            .iter()
-            .map(|(column, text)| (*column, Value::Text(text)))
-            .collect();
-        walk.visitor.row(&table, 0, &cells);
+        self.row();
     }
 }
 
 /// Whether a value has elements of its own. Without a representation a length that is not said tells it, or an item at its start.
-fn opens(elements: &mut Elements<'_>, header: &Header) -> Option<Open> {
+fn opens(elements: &mut Elements<'_>, header: &Header, syntax: Syntax) -> Option<Open> {
     let pixels = PIXELS.contains(&header.tag);
     match (header.written.as_ref(), header.length) {
         (_, None) if pixels => Some(Open::Pieces),
         (Some(b"SQ"), _) | (None | Some(b"UN"), None) => Some(Open::Sequence),
-        (None, Some(8..)) if !pixels && elements.begins_item() => Some(Open::Sequence),
+        (None, Some(8..)) if !pixels && header.tag != DOCUMENT && elements.begins_item(syntax) => Some(Open::Sequence),
         _ => None,
     }
 }

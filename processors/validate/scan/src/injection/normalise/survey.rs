@@ -172,7 +172,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Of the bytes of a token shorter than [`RUN`].
+    /// Of the bytes of a token shorter than a run of Base64 that is opened.
     pub fn of(token: &[u8]) -> Self {
         let told = |byte: &u8| byte.is_ascii_alphanumeric();
         let class = |byte: &u8| CLASSES[usize::from(*byte)];
