@@ -31,7 +31,7 @@ pub struct Limits {
     pub objects: u64,
     /// Bytes of text extracted from documents.
     pub text_bytes: u64,
-    /// Bytes of a document whose format can only be read as a whole in memory (PDF, OLE, a container inside a container), and of all
+    /// Bytes of a document whose format can only be read as a whole in memory (PDF, OLE, SQLite, a container inside a container), and of all
     /// such documents held at once.
     pub whole_bytes: u64,
     /// Bytes that one stream of a PDF, one Parquet page or one part of an office document may unpack to.

@@ -215,6 +215,11 @@ impl Keywords {
         }
     }
 
+    /// Whether a keyword may be found where only white space stands.
+    pub(super) fn may_be_between(&self) -> bool {
+        self.between
+    }
+
     /// Whether a keyword may be found where a token stands, or the first white space after it. It is all there is between white space.
     pub(super) fn may_be_at(&self, token: &[u8]) -> bool {
         if self.between {

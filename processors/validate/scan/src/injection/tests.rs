@@ -513,6 +513,25 @@ proptest! {
     }
 }
 
+/// A keyword without a word in it is found wherever it stands.
+#[test]
+fn a_keyword_of_white_space_is_found() {
+    let pack = OWN_PACK
+        .replace("\"bluebird\"", "\" \\t \"")
+        .replace("the bluebird", "the \\t bluebird");
+    let pack = PackSource {
+        name: "ours.toml",
+        text: &pack,
+    };
+    let ours = Injection::with_packs(&[pack]).unwrap();
+    for text in [" \t ", "words \t and", "one \t two\n \t three", "one\n\n \t \n"] {
+        let mut hits = Vec::new();
+        ours.scan(text, &mut hits);
+        let found = hits.iter().filter(|hit| hit.rule == "injection/our-codeword").count();
+        assert_eq!(found, text.matches(" \t ").count(), "{text:?}");
+    }
+}
+
 /// Plain tokens are remembered: that changes nothing, not the last bit.
 #[test]
 fn a_remembered_token_weighs_what_it_weighs_when_it_is_read() {
