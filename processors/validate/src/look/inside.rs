@@ -438,12 +438,16 @@ impl Visitor for Inside<'_> {
             rows.cells.push((rows.text.len(), row, *column));
             rows.text.push_str(&text);
             rows.text.push('\t');
-            let column_of = |column: u32| rows.table.columns.get(column as usize);
-            let person = column_of(*column).is_some_and(|column| column.logical.as_deref() == Some(Column::PERSON));
-            let name = rows.names.get(*column as usize).map(String::as_str);
-            let hint = name
-                .map(|name| if person { "full_name" } else { name })
-                .and_then(|name| labels.hint(name));
+            let meaning = rows
+                .table
+                .columns
+                .get(*column as usize)
+                .and_then(|column| column.logical.as_deref());
+            let hint = match rows.names.get(*column as usize) {
+                Some(_) if meaning == Some(Column::PERSON) => labels.hint("full_name"),
+                Some(name) => labels.hint(name),
+                None => None,
+            };
             if let Some(hint) = hint.filter(|_| !header) {
                 labels.value(&text, hint, |finding, _| locate(finding, rows, row, *column));
                 for finding in labels.take() {

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use cofferdam_scan::phi::Phi;
-use cofferdam_scan::reading::{Notation, read};
+use cofferdam_scan::reading::{Notation, read, sentences};
 
 static PHI: LazyLock<Phi> = LazyLock::new(|| Phi::built_in().expect("the packs built in"));
 
-const NOTATIONS: [Notation; 8] = [
+const NOTATIONS: [Notation; 9] = [
     Notation::Html,
     Notation::Xml,
     Notation::Markup,
@@ -16,6 +16,7 @@ const NOTATIONS: [Notation; 8] = [
     Notation::X12,
     Notation::Properties,
     Notation::Armor,
+    Notation::Cells,
 ];
 
 /// The first byte picks the notation.
@@ -25,6 +26,11 @@ pub fn reading(data: &[u8]) {
     };
     let notation = NOTATIONS[usize::from(notation) % NOTATIONS.len()];
     let text = String::from_utf8_lossy(text);
+    if notation == Notation::Cells {
+        let lines = sentences(&text);
+        let kept = |(one, other): (u8, u8)| one == other || (one, other) == (b'\t', b'\n');
+        assert!(text.len() == lines.len() && text.bytes().zip(lines.bytes()).all(kept));
+    }
     let reading = read(notation, &text, &mut |of, name| PHI.label_hint_in(of, name));
     for field in &reading.fields {
         let whole = field.origin(0..field.value.len());

@@ -177,11 +177,7 @@ impl Keywords {
             let anchored = Anchored {
                 anchor: packed(&keyword[at..at + width]),
                 offset: at + width,
-                word: if in_word.is_some() {
-                    word(&keyword, at, at + width)
-                } else {
-                    0..0
-                },
+                word: word(&keyword, at, at + width),
                 keyword: keyword.into(),
                 index,
             };

@@ -111,8 +111,8 @@ impl<'a> Skim<'a> {
     /// Passes over what is between tokens.
     fn pass_over(&mut self, end: usize) {
         let between = &self.text.as_bytes()[self.done..end];
-        let none = !self.keywords.may_be_between();
-        if none && self.parted() && between.iter().all(|byte| *byte <= b' ') {
+        let plain = !self.keywords.may_be_between();
+        if plain && self.parted() && between.iter().all(|byte| *byte <= b' ') {
             self.pass_to(end, Effect::Signs);
         } else {
             self.find(self.done..end);

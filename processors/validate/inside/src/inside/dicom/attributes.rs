@@ -150,7 +150,7 @@ pub(super) fn representation(tag: u32) -> Option<[u8; 2]> {
 }
 
 /// The keyword of an attribute.
-pub(super) fn keyword(tag: u32) -> Option<&'static str> {
+fn keyword(tag: u32) -> Option<&'static str> {
     let at = KEYWORDS.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?;
     Some(KEYWORDS[at].1)
 }

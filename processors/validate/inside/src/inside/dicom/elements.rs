@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::inside::meter::fill;
+use crate::inside::meter::{Meter, fill};
 use crate::inside::source::Source;
 
 /// An item of a sequence, the end of one without a length, and the end of a sequence without one (PS3.5, 7.5).
@@ -61,28 +61,10 @@ impl Input for io::BufReader<Source> {
     }
 }
 
-/// A stream, which is read to be left out.
-pub(super) struct Stream<R>(pub io::BufReader<R>);
-
-impl<R: Read> Read for Stream<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
-    }
-}
-
-impl<R: Read> BufRead for Stream<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.0.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.0.consume(count);
-    }
-}
-
-impl<R: Read> Input for Stream<R> {
+/// What is unpacked has to be read to be left out.
+impl Input for io::BufReader<&mut Meter<'_>> {
     fn skip(&mut self, bytes: u64) -> io::Result<bool> {
-        Ok(io::copy(&mut self.0.by_ref().take(bytes), &mut io::sink())? == bytes)
+        Ok(io::copy(&mut self.by_ref().take(bytes), &mut io::sink())? == bytes)
     }
 }
 
@@ -116,16 +98,6 @@ impl<'r> Elements<'r> {
         } else {
             Ok(bytes)
         }
-    }
-
-    /// Whether these bytes come next, of which all are read before anything is told.
-    fn is_next(&mut self, bytes: [u8; 4]) -> bool {
-        if self.ahead.is_empty() {
-            let mut four = [0; 4];
-            let count = fill(&mut self.input, &mut four).unwrap_or(0);
-            self.ahead.extend(&four[..count]);
-        }
-        self.ahead == bytes
     }
 
     /// The next header; none at the end.
@@ -195,10 +167,16 @@ impl<'r> Elements<'r> {
 
     /// Whether an item begins here, which nothing but a sequence has.
     pub(super) fn begins_item(&mut self, syntax: Syntax) -> bool {
-        self.is_next(if syntax.big {
-            [0xff, 0xfe, 0xe0, 0]
-        } else {
-            [0xfe, 0xff, 0, 0xe0]
-        })
+        if self.ahead.is_empty() {
+            let mut four = [0; 4];
+            let count = fill(&mut self.input, &mut four).unwrap_or(0);
+            self.ahead.extend(&four[..count]);
+        }
+        self.ahead
+            == if syntax.big {
+                [0xff, 0xfe, 0xe0, 0]
+            } else {
+                [0xfe, 0xff, 0, 0xe0]
+            }
     }
 }

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 
 use encoding_rs::Encoding;
 
-use self::elements::{Elements, Header, ITEM, ITEM_END, SEQUENCE_END, Stop, Stream, Syntax};
+use self::elements::{Elements, Header, ITEM, ITEM_END, SEQUENCE_END, Stop, Syntax};
 use super::kind::Kind;
 use super::limits::LimitName;
 use super::meter::{Counting, Meter, Packed};
@@ -180,7 +180,7 @@ impl<'w, 'v> DataSet<'w, 'v> {
         let (packed, count) = Counting::new(source.window(body, u64::MAX));
         let mut decoder = flate2::read::DeflateDecoder::new(packed);
         let mut meter = Meter::new(&mut decoder, self.walk.budget.clone(), Packed::Counted(count));
-        let mut input = Stream(io::BufReader::new(&mut meter));
+        let mut input = io::BufReader::new(&mut meter);
         let mut elements = Elements::new(&mut input);
         let end = self.read(&mut elements, META);
         drop(input);
@@ -403,10 +403,11 @@ impl<'w, 'v> DataSet<'w, 'v> {
         let mut body = (&mut elements.input).take(length.into());
         let taken = self.walk.member(found, &mut body, self.depth);
         elements.at += taken.produced;
-        match taken.produced == u64::from(length) || taken.cut {
-            true => elements.skip(u32::try_from(u64::from(length).saturating_sub(taken.produced)).unwrap_or(0)),
-            false => Err(Stop::Truncated),
+        let left = u64::from(length).saturating_sub(taken.produced);
+        if left > 0 && !taken.cut {
+            return Err(Stop::Truncated);
         }
+        elements.skip(u32::try_from(left).unwrap_or(0))
     }
 
     fn finish(mut self) {

@@ -93,7 +93,7 @@ pub(super) fn again(recent: u64) -> bool {
 impl<'t> Token<'t> {
     /// The token at the start of `rest`.
     #[inline]
-    pub(in crate::injection) fn at(rest: &'t [u8]) -> Option<Self> {
+    pub(super) fn at(rest: &'t [u8]) -> Option<Self> {
         let first = eight(rest, 0);
         let end = ends(first);
         let (length, signs) = if end != 0 {
@@ -251,7 +251,7 @@ pub struct Known {
     pub(in crate::injection) seen: Seen,
 }
 
-/// What is seen of a token before its features are read.
+/// What is seen of a token beside its features.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::injection) struct Seen {
     /// A keyword of the rules may be found at it.
