@@ -157,8 +157,9 @@ fn decodes_to_the_depth_and_tells_the_chain() {
 fn the_test_virus_is_seen_inside_encodings() {
     // The EICAR test file in Base64: it must not stand here as it is.
     let coded = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo=";
-    let (_, bytes, chain) = decoded_runs(coded, &DecodeLimits::default()).next().unwrap();
-    assert_eq!((bytes.len(), chain.names()), (68, vec!["base64"]));
+    let run = decoded_runs(coded, &DecodeLimits::default()).next().unwrap();
+    let bytes = run.bytes;
+    assert_eq!((bytes.len(), run.chain.names()), (68, vec!["base64"]));
     let wrapped: String = coded
         .as_bytes()
         .chunks(76)
@@ -172,8 +173,8 @@ fn the_test_virus_is_seen_inside_encodings() {
         format!("{{\"file\":\"{}\"}}", hex(&bytes)),
         format!("{{\"file\":\"{}\"}}", base64(coded.as_bytes())),
     ] {
-        let found = decoded_runs(&text, &DecodeLimits::default())
-            .any(|(span, inner, _)| inner == bytes && text.get(span).is_some());
+        let found =
+            decoded_runs(&text, &DecodeLimits::default()).any(|run| run.bytes == bytes && text.get(run.span).is_some());
         assert!(found, "{text}");
     }
 }
@@ -183,7 +184,7 @@ fn decoding_limits_are_told() {
     let run = base64("a plain text, and long enough to be one. ".repeat(100).as_bytes());
     let all = |limits: DecodeLimits| {
         let mut runs = decoded_runs(&run, &limits);
-        let bytes = runs.by_ref().map(|(_, bytes, _)| bytes.len()).sum::<usize>();
+        let bytes = runs.by_ref().map(|run| run.bytes.len()).sum::<usize>();
         (bytes, runs.limit_reached())
     };
     assert_eq!(all(DecodeLimits::default()), (4100, false));
@@ -198,7 +199,7 @@ fn decoding_limits_are_told() {
         ..DecodeLimits::default()
     };
     let mut runs = decoded_runs(&many, &limits);
-    assert!(runs.by_ref().map(|(_, bytes, _)| bytes.len()).sum::<usize>() <= 10_000 && runs.limit_reached());
+    assert!(runs.by_ref().map(|run| run.bytes.len()).sum::<usize>() <= 10_000 && runs.limit_reached());
     let mut none = decoded_runs(
         &run,
         &DecodeLimits {
@@ -316,8 +317,8 @@ fn check_spans(text: &str) {
     for found in decoded(text) {
         assert!(text.get(found.hit.span.clone()).is_some());
     }
-    for (span, _, chain) in decoded_runs(text, &DecodeLimits::default()) {
-        assert!(text.get(span).is_some() && !chain.names().is_empty());
+    for run in decoded_runs(text, &DecodeLimits::default()) {
+        assert!(text.get(run.span).is_some() && !run.chain.names().is_empty());
     }
 }
 
@@ -327,6 +328,13 @@ proptest! {
     #[test]
     fn any_text_is_scanned(text in any::<String>()) {
         check_spans(&text);
+    }
+
+    #[test]
+    fn what_is_encoded_is_found_wherever_it_stands(before in "([ -~]{0,60}[ .])?", payload in "[A-Z][a-z ]{14,50}", after in "([ .,][ -~]{0,60})?") {
+        let text = format!("{before}{}{after}", base64(payload.as_bytes()));
+        let found = decoded_runs(&text, &DecodeLimits::default()).any(|run| run.bytes == payload.as_bytes());
+        prop_assert!(found, "{text}");
     }
 
     #[test]

@@ -451,16 +451,12 @@ impl Engines {
         }
         let mut decoded = Vec::new();
         if let Some(secrets) = self.secrets.as_ref().filter(|_| what.secrets) {
-            let mut reached = secrets.scan(text, Some(path), &mut hits).names();
-            reached.extend(
-                secrets
-                    .scan_decoded(text, Some(path), &DecodeLimits::default(), &mut decoded)
-                    .names(),
-            );
-            told.extend(reached.into_iter().map(Told::Limit));
+            let reached = secrets.scan(text, Some(path), &mut hits);
+            told.extend(reached.names().into_iter().map(Told::Limit));
         }
         if what.secrets {
-            self.hidden(text, &mut decoded);
+            let reached = self.hidden(text, path, &mut decoded);
+            told.extend(reached.names().into_iter().map(Told::Limit));
         }
         let mut all: Vec<Decoded> = hits.into_iter().map(plain).chain(decoded).collect();
         all.retain(|found| self.reports(&found.hit.rule));
@@ -502,16 +498,22 @@ impl Engines {
         !hits.is_empty()
     }
 
-    /// Byte signatures in what is written as Base64, hexadecimal or percent signs.
-    fn hidden(&self, text: &str, out: &mut Vec<Decoded>) {
-        for (span, bytes, chain) in decoded_runs(text, &DecodeLimits::default()) {
-            for hit in self.signatures.hits(&bytes, span.clone()) {
-                out.push(Decoded {
-                    hit,
-                    chain: chain.clone(),
-                });
+    /// Secrets and byte signatures in what is written as Base64, hexadecimal or percent signs.
+    fn hidden(&self, text: &str, path: &str, out: &mut Vec<Decoded>) -> secrets::Reached {
+        let mut reached = secrets::Reached::default();
+        let mut runs = decoded_runs(text, &DecodeLimits::default());
+        for run in &mut runs {
+            if let Some(secrets) = &self.secrets {
+                reached.add(secrets.scan_run(&run, Some(path), out));
             }
+            let hits = self.signatures.hits(&run.bytes, run.span.clone());
+            out.extend(hits.into_iter().map(|hit| Decoded {
+                hit,
+                chain: run.chain.clone(),
+            }));
         }
+        reached.decoding |= runs.limit_reached();
+        reached
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use cofferdam_scan::secrets::{DecodeLimits, Packs, decoded_runs, fingerprint, mask};
+use cofferdam_scan::secrets::{DecodeLimits, DecodedRun, Packs, decoded_runs, fingerprint, mask};
 
 static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().expect("the packs built in"));
 
@@ -47,7 +47,7 @@ pub fn secrets(data: &[u8]) {
 fn decoded(text: &str, path: Option<&str>, limits: &DecodeLimits) {
     let mut runs = decoded_runs(text, limits);
     let (mut total, mut count) = (0, 0);
-    for (span, bytes, chain) in runs.by_ref() {
+    for DecodedRun { span, bytes, chain } in runs.by_ref() {
         assert!(span.start < span.end && span.end <= text.len(), "{span:?}");
         assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
         assert!((1..=limits.depth).contains(&chain.encodings().len()));

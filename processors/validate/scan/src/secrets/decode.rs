@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::base;
 use super::candidate::whole;
+use crate::eight::{EACH, HIGH, within};
 
 /// An encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,34 +87,49 @@ impl Default for DecodeLimits {
     }
 }
 
-/// All encoded runs of the text, decoded, and what is encoded in those. The ranges are bytes of `text`.
+/// All encoded runs of the text, decoded, and what is encoded in those.
 pub fn decoded_runs<'a>(text: &'a str, limits: &DecodeLimits) -> DecodedRuns<'a> {
-    DecodedRuns(Runs::new(text, limits, false))
-}
-
-/// See [`decoded_runs`].
-pub struct DecodedRuns<'a>(Runs<'a>);
-
-impl DecodedRuns<'_> {
-    /// Whether something was not decoded because of a limit. Ask at the end.
-    pub fn limit_reached(&self) -> bool {
-        self.0.limit_reached()
+    let limits = DecodeLimits {
+        shortest: limits.shortest.max(8),
+        ..limits.clone()
+    };
+    let first = Level {
+        text: Cow::Borrowed(text.as_bytes()),
+        at: 0,
+        percent: 0,
+        span: None,
+        chain: Chain::default(),
+    };
+    let levels = if limits.depth > 0 {
+        VecDeque::from([first])
+    } else {
+        VecDeque::new()
+    };
+    DecodedRuns {
+        outer: text,
+        limits,
+        levels,
+        decoded: 0,
+        count: 0,
+        reached: false,
     }
 }
 
-impl Iterator for DecodedRuns<'_> {
-    type Item = (Range<usize>, Vec<u8>, Chain);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next_bytes()
-    }
-}
-
-/// A text that was decoded.
-pub(crate) struct Run {
+/// What an encoded run holds.
+pub struct DecodedRun {
+    /// Bytes of the text that was looked at, on character borders: those of the outermost run.
     pub span: Range<usize>,
-    pub text: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// The encodings, outermost first.
     pub chain: Chain,
+}
+
+impl DecodedRun {
+    /// The text in it, if it is one: UTF-8, or UTF-16 as PowerShell encodes commands.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        as_text(&self.bytes)
+    }
 }
 
 struct Level<'a> {
@@ -124,64 +140,27 @@ struct Level<'a> {
     chain: Chain,
 }
 
-pub(crate) struct Runs<'a> {
+/// See [`decoded_runs`].
+pub struct DecodedRuns<'a> {
     outer: &'a str,
     limits: DecodeLimits,
     levels: VecDeque<Level<'a>>,
-    /// Only texts are wanted.
-    texts: bool,
     decoded: usize,
     count: usize,
     reached: bool,
 }
 
-impl<'a> Runs<'a> {
-    pub fn new(text: &'a str, limits: &DecodeLimits, texts: bool) -> Self {
-        let limits = DecodeLimits {
-            shortest: limits.shortest.max(8),
-            ..limits.clone()
-        };
-        let first = Level {
-            text: Cow::Borrowed(text.as_bytes()),
-            at: 0,
-            percent: 0,
-            span: None,
-            chain: Chain::default(),
-        };
-        let levels = if limits.depth > 0 {
-            VecDeque::from([first])
-        } else {
-            VecDeque::new()
-        };
-        Self {
-            outer: text,
-            limits,
-            levels,
-            texts,
-            decoded: 0,
-            count: 0,
-            reached: false,
-        }
-    }
-
+impl DecodedRuns<'_> {
+    /// Whether something was not decoded because of a limit. Ask at the end.
     pub fn limit_reached(&self) -> bool {
         self.reached
     }
+}
 
-    pub fn next_text(&mut self) -> Option<Run> {
-        loop {
-            let (span, bytes, chain) = self.next_bytes()?;
-            if let Some(text) = as_text(&bytes) {
-                return Some(Run {
-                    span,
-                    text: text.into_owned(),
-                    chain,
-                });
-            }
-        }
-    }
+impl Iterator for DecodedRuns<'_> {
+    type Item = DecodedRun;
 
-    pub fn next_bytes(&mut self) -> Option<(Range<usize>, Vec<u8>, Chain)> {
+    fn next(&mut self) -> Option<DecodedRun> {
         loop {
             let level = self.levels.front_mut()?;
             let found = next_base(&level.text, &mut level.at, self.limits.shortest)
@@ -197,9 +176,6 @@ impl<'a> Runs<'a> {
             }
             let most = self.limits.run.min(self.limits.total - self.decoded);
             let inner = &level.text[run.clone()];
-            if self.texts && !promising(inner, encoding) {
-                continue;
-            }
             let Some(bytes) = decode(inner, encoding, most) else {
                 continue;
             };
@@ -232,29 +208,9 @@ impl<'a> Runs<'a> {
                     });
                 }
             }
-            return Some((span, bytes, chain));
+            return Some(DecodedRun { span, bytes, chain });
         }
     }
-}
-
-/// Whether the first bytes of the run decode to text.
-fn promising(run: &[u8], encoding: Encoding) -> bool {
-    if encoding == Encoding::Percent || run.len() <= 64 {
-        return true;
-    }
-    let head = &run[..run.len().min(48)];
-    let head = if encoding == Encoding::Base64 && head.iter().any(|byte| byte.is_ascii_whitespace()) {
-        return true;
-    } else {
-        head
-    };
-    decode(head, encoding, 64).is_some_and(|bytes| {
-        let odd = bytes
-            .iter()
-            .filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() && **byte != 0)
-            .count();
-        odd * 8 <= bytes.len()
-    })
 }
 
 fn decode(run: &[u8], encoding: Encoding, most: usize) -> Option<Vec<u8>> {
@@ -284,7 +240,7 @@ fn decode(run: &[u8], encoding: Encoding, most: usize) -> Option<Vec<u8>> {
 fn next_base(text: &[u8], at: &mut usize, shortest: usize) -> Option<(Range<usize>, Encoding)> {
     let mut probe = *at + shortest - 1;
     while probe < text.len() {
-        if !base::is_base64(text[probe]) {
+        if !may_cover(text, probe, shortest) {
             probe += shortest;
             continue;
         }
@@ -341,6 +297,26 @@ fn next_base(text: &[u8], at: &mut usize, shortest: usize) -> Option<(Range<usiz
     }
     *at = text.len();
     None
+}
+
+/// Whether `probe` may be part of a run: of fifteen bytes or more, eight end or begin there.
+#[inline]
+fn may_cover(text: &[u8], probe: usize, shortest: usize) -> bool {
+    let before = probe.checked_sub(7).and_then(|from| text[from..].first_chunk());
+    match (before, text[probe..].first_chunk()) {
+        (Some(before), Some(after)) if shortest >= 15 => {
+            may_all_be_digits(u64::from_le_bytes(*before)) || may_all_be_digits(u64::from_le_bytes(*after))
+        }
+        _ => base::is_base64(text[probe]),
+    }
+}
+
+/// Whether all eight are digits of Base64 in either alphabet; commas count too.
+#[inline]
+fn may_all_be_digits(eight: u64) -> bool {
+    let letters = within(eight | EACH << 5, b'a', b'z');
+    let others = within(eight, b'/', b'9') | within(eight, b'+', b'-') | within(eight, b'_', b'_');
+    (letters | others) & !eight & HIGH == HIGH
 }
 
 fn line_end(text: &[u8], from: usize) -> usize {

@@ -4,7 +4,7 @@ use aho_corasick::AhoCorasick;
 use cofferdam_schemas::Severity;
 
 use super::candidate::Candidate;
-use super::decode::{Chain, DecodeLimits, Runs};
+use super::decode::{Chain, DecodeLimits, DecodedRun, decoded_runs};
 use super::gate::Gate;
 use super::pack::Packs;
 use super::rule::Rule;
@@ -46,7 +46,8 @@ impl Reached {
         all.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect()
     }
 
-    fn add(&mut self, other: Self) {
+    /// Takes the limits of another scan too.
+    pub fn add(&mut self, other: Self) {
         self.hits |= other.hits;
         self.work |= other.work;
         self.size |= other.size;
@@ -122,20 +123,26 @@ impl Packs {
         out: &mut Vec<Decoded>,
     ) -> Reached {
         let mut reached = Reached::default();
-        let mut runs = Runs::new(text, limits, true);
-        let mut hits = Vec::new();
-        while let Some(run) = runs.next_text() {
-            hits.clear();
-            reached.add(self.scan(&run.text, path, &mut hits));
-            out.extend(hits.drain(..).map(|hit| Decoded {
-                hit: Hit {
-                    span: run.span.clone(),
-                    ..hit
-                },
-                chain: run.chain.clone(),
-            }));
+        let mut runs = decoded_runs(text, limits);
+        for run in &mut runs {
+            reached.add(self.scan_run(&run, path, out));
         }
         reached.decoding |= runs.limit_reached();
+        reached
+    }
+
+    /// Looks for secrets in what an encoded run holds.
+    pub fn scan_run(&self, run: &DecodedRun, path: Option<&str>, out: &mut Vec<Decoded>) -> Reached {
+        let mut hits = Vec::new();
+        let text = run.text();
+        let reached = text.map_or_else(Reached::default, |text| self.scan(&text, path, &mut hits));
+        out.extend(hits.into_iter().map(|hit| Decoded {
+            hit: Hit {
+                span: run.span.clone(),
+                ..hit
+            },
+            chain: run.chain.clone(),
+        }));
         reached
     }
 

@@ -30,7 +30,7 @@ mod url;
 mod value;
 mod words;
 
-pub use decode::{Chain, DecodeLimits, DecodedRuns, Encoding, decoded_runs};
+pub use decode::{Chain, DecodeLimits, DecodedRun, DecodedRuns, Encoding, decoded_runs};
 pub use engine::{Decoded, Reached};
 pub use mask::{fingerprint, mask};
 pub use pack::{PackError, PackSource, Packs, Refusal, gitleaks, own};
