@@ -16,7 +16,7 @@ use cofferdam_schemas::{Finding, Span};
 use super::{Engines, Gather};
 
 /// Bytes of text in a window, at most.
-const WINDOW: usize = 256 * 1024;
+const WINDOW: usize = 512 * 1024;
 /// Windows that are scanned at the same time. No more on more cores: it decides in which order findings come.
 const GROUP: usize = 4;
 /// Bytes that two windows share: as far as the engines follow a key block.
