@@ -91,11 +91,11 @@ impl<'a> Skim<'a> {
             self.pass_over(at);
             let end = at + length + 1;
             let parted = self.parted();
-            if seen.keyword || !parted {
+            if seen.keyword() || !parted {
                 self.find(at..end);
             }
-            if parted && seen.effect != Effect::Read {
-                self.survey.token(seen.effect, length as u32);
+            if parted && seen.effect() != Effect::Read {
+                self.survey.token(seen.effect(), length as u32);
                 self.turn(end);
             } else {
                 self.survey_to(end);

@@ -15,7 +15,7 @@ use crate::injection::normalise::Effect;
 pub(super) const LONGEST: usize = 192;
 /// Longest token that is remembered.
 const KEPT: usize = 15;
-const LINE_BITS: u32 = 14;
+const LINE_BITS: u32 = 15;
 
 /// The highest bit of the first byte that is no ASCII sign, and of some after it.
 #[inline]
@@ -251,21 +251,29 @@ pub struct Known {
     pub(in crate::injection) seen: Seen,
 }
 
-/// What is seen of a token beside its features.
+/// What is seen of a token beside its features, in a byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::injection) struct Seen {
-    /// A keyword of the rules may be found at it.
-    pub(in crate::injection) keyword: bool,
-    /// What it is to the survey.
-    pub(in crate::injection) effect: Effect,
-}
+pub(in crate::injection) struct Seen(u8);
 
 impl Seen {
     /// Of words that are of no keyword and hide nothing.
-    pub(in crate::injection) const ORDINARY: Self = Self {
-        keyword: false,
-        effect: Effect::Words,
-    };
+    pub(in crate::injection) const ORDINARY: Self = Self::new(false, Effect::Words);
+
+    const KEYWORD: u8 = 0x80;
+
+    const fn new(keyword: bool, effect: Effect) -> Self {
+        Self(effect as u8 | if keyword { Self::KEYWORD } else { 0 })
+    }
+
+    /// A keyword of the rules may be found at it.
+    pub(in crate::injection) fn keyword(self) -> bool {
+        self.0 & Self::KEYWORD != 0
+    }
+
+    /// What it is to the survey.
+    pub(in crate::injection) fn effect(self) -> Effect {
+        Effect::ALL[usize::from(self.0 & !Self::KEYWORD)]
+    }
 }
 
 /// What is told of a token apart from the weights.
@@ -334,8 +342,9 @@ impl Slot {
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Line([Slot; 2]);
+const _: () = assert!(size_of::<Line>() == 64);
 
-/// Remembered tokens of one model, 1 MiB.
+/// Remembered tokens of one model, 2 MiB.
 pub struct Memo {
     lines: Box<[Line]>,
 }
@@ -373,10 +382,10 @@ impl Memo {
 #[inline(never)]
 fn learn(token: &Token<'_>, lore: Lore<'_>, weigh: impl Fn(u32) -> i32) -> Known {
     let mut known = Known {
-        seen: Seen {
-            keyword: token.bytes.len() > KEPT || lore.keywords.may_be_at(token.bytes),
-            effect: Effect::of(token.bytes),
-        },
+        seen: Seen::new(
+            token.bytes.len() > KEPT || lore.keywords.may_be_at(token.bytes),
+            Effect::of(token.bytes),
+        ),
         ..Known::default()
     };
     let mut rolling = Rolling::default();

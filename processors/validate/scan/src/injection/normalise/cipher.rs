@@ -1,7 +1,5 @@
 //! Passages whose letters are shifted (rot13 and other Caesar shifts) or written backwards.
 
-use std::collections::BTreeSet;
-
 use super::evidence::{Evidence, Step};
 use crate::injection::language::Language;
 use crate::mapped::{Builder, Mapped};
@@ -11,7 +9,7 @@ const PASSAGE: usize = 512;
 /// Fewest letters of a passage.
 const LETTERS: usize = 12;
 /// Fewest different ones.
-const KINDS: usize = 6;
+const KINDS: u32 = 6;
 /// A passage cheaper than this (bits a character) is language as it is.
 const GOOD: f32 = 4.0;
 /// Bits a character a passage must gain.
@@ -82,11 +80,13 @@ pub(super) fn turn(input: &Mapped, language: &Language, evidence: &mut Evidence)
 
 /// Whether a passage is mostly letters, and of several kinds: digests, numbers and formulas are no language, and read better when turned by chance only.
 fn is_writing(passage: &str) -> bool {
-    let letters = || passage.chars().filter(char::is_ascii_alphabetic);
     let signs = passage.chars().filter(|c| !c.is_whitespace()).count();
-    let kinds: BTreeSet<char> = letters().map(|c| c.to_ascii_lowercase()).collect();
-    let count = letters().count();
-    count >= LETTERS && count * 10 >= signs * 7 && kinds.len() >= KINDS
+    let (mut count, mut kinds) = (0, 0u32);
+    for letter in passage.bytes().filter(u8::is_ascii_alphabetic) {
+        count += 1;
+        kinds |= 1 << ((letter | 0x20) - b'a');
+    }
+    count >= LETTERS && count * 10 >= signs * 7 && kinds.count_ones() >= KINDS
 }
 
 /// `can't`: no border.

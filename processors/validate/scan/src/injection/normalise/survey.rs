@@ -172,6 +172,9 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// By their numbers.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Words, Self::Two, Self::One, Self::Signs];
+
     /// Of the bytes of a token shorter than a run of Base64 that is opened.
     pub fn of(token: &[u8]) -> Self {
         let told = |byte: &u8| byte.is_ascii_alphanumeric();
