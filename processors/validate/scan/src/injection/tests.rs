@@ -541,6 +541,8 @@ fn a_remembered_token_weighs_what_it_weighs_when_it_is_read() {
     let odd = [
         "I. a, A. ab the the the, AAA aaa Ab aB THE. fifteenletters. sixteenletterss aaaaaaaaaaaaaaa. b",
         "\"Say (hello), [x]: 'it's 2023, 3rd A1b a1B X2 (42) well... -- **bold** `code` don't; end-to-end? \"Yes!\" //a// :/ x: ",
+        "ab ab ab ab xab ab, the the a a a a \u{2028}a( a( foo foo xfoo foo 1 2 3 4 abcdabcdabcd abcabcabcabc",
+        "a\u{7f} \u{7f}b c\u{7f}d \u{7f} e",
         "a ",
         "a\n",
         "a,",

@@ -1,5 +1,7 @@
 //! What is counted, and how counts become features.
 
+use super::letters::{ASCII, Class};
+
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
@@ -221,6 +223,81 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
     out
 }
 
+/// What is counted of remembered tokens.
+const LANES: [C; 12] = [
+    C::Letters,
+    C::Upper,
+    C::Digits,
+    C::Punct,
+    C::Ask,
+    C::Shout,
+    C::Colons,
+    C::Quotes,
+    C::Ticks,
+    C::Markup,
+    C::Code,
+    C::Slashes,
+];
+/// Bits of each: a chunk has fewer signs than they hold.
+const LANE: usize = 10;
+const LETTERS: usize = 0;
+const UPPER: usize = 1;
+
+/// Counts of [`LANES`] side by side, so that those of a token are added at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lanes(u128);
+
+impl std::ops::AddAssign for Lanes {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Lanes {
+    fn count(&mut self, counter: C, times: usize) {
+        let lane = LANES.iter().position(|one| *one as usize == counter as usize);
+        self.0 += lane.map_or(0, |lane| (times as u128) << (LANE * lane));
+    }
+
+    #[inline]
+    fn get(self, lane: usize) -> u32 {
+        (self.0 >> (LANE * lane)) as u32 & ((1 << LANE) - 1)
+    }
+
+    /// Capitals.
+    #[inline]
+    pub(super) fn upper(self) -> u32 {
+        self.get(UPPER)
+    }
+
+    /// Counts letters and digits.
+    pub(super) fn word(&mut self, word: &[u8]) {
+        let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+        self.count(C::Digits, digits);
+        self.count(C::Letters, word.len() - digits);
+        self.count(C::Upper, word.iter().filter(|byte| byte.is_ascii_uppercase()).count());
+    }
+
+    /// Counts signs that stand on one side of a word or alone. Whether a sentence begins after one of them.
+    pub(super) fn signs(&mut self, signs: &[u8]) -> bool {
+        let (mut before, mut begins) = (Class::Blank, false);
+        for byte in signs {
+            let class = ASCII[usize::from(byte & 127)].class;
+            class
+                .counter(before)
+                .into_iter()
+                .for_each(|counter| self.count(counter, 1));
+            if byte.is_ascii_punctuation() {
+                self.count(C::Punct, 1);
+            }
+            begins |= class.begins();
+            before = class;
+        }
+        begins
+    }
+}
+
 /// What is counted at every character, as integers in registers.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -234,9 +311,16 @@ pub(super) struct Tally {
     pub(super) grams: u32,
     pub(super) cost: u32,
     pub(super) costed: u32,
+    /// Of remembered tokens; it is not in the others.
+    pub(super) lanes: Lanes,
 }
 
 impl Tally {
+    /// Whether there is a letter in lower case.
+    pub(super) fn has_lower(&self) -> bool {
+        self.lower > 0 || self.lanes.get(LETTERS) > self.lanes.upper()
+    }
+
     /// Moves everything to the counts of the chunk.
     pub(super) fn settle(&mut self, counts: &mut Counts) {
         let Self {
@@ -250,6 +334,7 @@ impl Tally {
             grams,
             cost,
             costed,
+            lanes,
         } = std::mem::take(self);
         for (counter, n) in [
             (C::Chars, chars),
@@ -262,6 +347,9 @@ impl Tally {
             (C::CostOf, costed),
         ] {
             counts.sums[counter as usize] = n as f32;
+        }
+        for (lane, counter) in LANES.iter().enumerate() {
+            counts.sums[*counter as usize] += lanes.get(lane) as f32;
         }
         counts.sums[C::Cost as usize] = cost as f32 / 16.0;
         counts.grams = grams as f32;

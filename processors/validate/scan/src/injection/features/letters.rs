@@ -1,5 +1,6 @@
 //! What a character is to the pass.
 
+use super::counts::C;
 use crate::injection::language::symbol;
 
 /// What the pass does with a character.
@@ -27,6 +28,30 @@ pub(super) enum Class {
     ForeignLetter,
     ForeignSpace,
     Foreign,
+}
+
+impl Class {
+    /// What a sign that is no letter is counted as, when `before` stands before it.
+    #[inline]
+    pub(super) fn counter(self, before: Self) -> Option<C> {
+        match self {
+            Self::Ask => Some(C::Ask),
+            Self::Shout => Some(C::Shout),
+            Self::Colon => Some(C::Colons),
+            Self::Quote => Some(C::Quotes),
+            Self::Tick => Some(C::Ticks),
+            Self::Markup => Some(C::Markup),
+            Self::Code => Some(C::Code),
+            Self::Slash if before == Self::Slash => Some(C::Slashes),
+            _ => None,
+        }
+    }
+
+    /// Whether a sentence begins after it.
+    #[inline]
+    pub(super) fn begins(self) -> bool {
+        matches!(self, Self::Ask | Self::Shout | Self::Colon | Self::Stop | Self::Quote)
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -51,7 +51,7 @@ const LATE: usize = 120;
 
 /// Takes what the pass finds.
 pub trait Sink {
-    /// One n-gram: its row in the table, and the bytes of its last character (character n-grams) or word.
+    /// One n-gram: its row in the table, and where its last character (character n-grams) or word ends; to a sink that knows tokens, the token.
     fn gram(&mut self, row: u32, end: usize);
     /// A chunk that ends before byte `end`.
     fn chunk(&mut self, counts: &Counts, end: usize);
@@ -200,28 +200,12 @@ impl Reader {
         }
         // a sign that is neither letter nor white space
         macro_rules! sign {
-            ($class:expr) => {
-                match $class {
-                    Class::Ask | Class::Shout | Class::Colon | Class::Stop => {
-                        words.start_pending = true;
-                        match $class {
-                            Class::Ask => count!(Ask),
-                            Class::Shout => count!(Shout),
-                            Class::Colon => count!(Colons),
-                            _ => {}
-                        }
-                    }
-                    Class::Quote => {
-                        count!(Quotes);
-                        words.start_pending = true;
-                    }
-                    Class::Tick => count!(Ticks),
-                    Class::Markup => count!(Markup),
-                    Class::Code => count!(Code),
-                    Class::Slash if before == Class::Slash => count!(Slashes),
-                    _ => {}
+            ($class:expr) => {{
+                words.start_pending |= $class.begins();
+                if let Some(counter) = $class.counter(before) {
+                    counts.sums[counter as usize] += 1.0;
                 }
-            };
+            }};
         }
         macro_rules! punctuation {
             ($class:expr, $byte:expr, $end:expr) => {{
@@ -236,17 +220,6 @@ impl Reader {
             }};
         }
 
-        // a sign of a token, that is no letter
-        macro_rules! mark {
-            ($at:ident) => {{
-                let class = ASCII[usize::from(bytes[$at] & 127)].class;
-                sign!(class);
-                punctuation!(class, bytes[$at], $at + 1);
-                before = class;
-                $at += 1;
-            }};
-        }
-
         let mut next = 0;
         while next < bytes.len() {
             let mut at = next;
@@ -254,62 +227,59 @@ impl Reader {
             if S::KNOWS
                 && rolling.idle()
                 && let Some(token) = Token::at(&bytes[at..])
-                && !token.repeats(recent)
+                && !token.joins(recent)
                 && let Some(known) = sink.know(&token, at)
+                && !known.repeats()
             {
                 let length = token.len();
                 let after = at + length as usize;
-                recent = token.recent(recent);
+                recent = known.recent(recent, length);
                 tally.chars += length;
                 tally.grams += token.grams();
+                tally.lanes += known.lanes;
                 sink.add(known.weight);
                 if stretch + length < STRETCH {
-                    let price = known.price(&token, language, (a, b));
+                    let price = known.price(language, (a, b));
                     tally.cost += price;
                     tally.costed += length;
                     stretch_cost += price;
                     stretch += length;
-                    (a, b) = token.last(b);
+                    (a, b) = known.last(b);
                 } else {
                     for s in token.symbols() {
                         charge!(u32::from(language.cost(a, b, s)));
                         (a, b) = (b, s);
                     }
                 }
-                before = Class::Blank;
-                if let Some(letters) = token.word {
-                    let start = at + letters.lead as usize;
-                    let end = start + letters.all as usize;
-                    while at < start {
-                        mark!(at);
-                    }
-                    tally.lower += letters.all - letters.upper - letters.digits;
-                    tally.upper += letters.upper;
-                    tally.digits += letters.digits;
+                words.start_pending |= known.begins();
+                if known.letters > 0 {
                     let spelt = Word {
-                        length: letters.all,
-                        upper: letters.upper,
+                        length: known.letters.into(),
+                        upper: known.lanes.upper(),
                         ..Word::default()
                     };
                     let of_word = (known.word, known.classes);
-                    words.note(&spelt, of_word, Some(known.single), end, &mut counts, &mut tally, sink);
-                    at = end;
-                    // not what stands there, but no sign before white space asks what it was
-                    before = Class::Lower;
-                    while at < after {
-                        mark!(at);
-                    }
+                    let single = Some(known.single.into());
+                    words.note(&spelt, of_word, single, after, &mut counts, &mut tally, sink);
+                    words.start_pending |= known.ends();
+                    at = after;
+                } else if !known.mixed() {
+                    at = after;
                 } else {
+                    before = Class::Blank;
                     while at < after {
                         let Ascii { folded, class, .. } = ASCII[usize::from(bytes[at] & 127)];
                         if matches!(class, Class::Lower | Class::Upper | Class::Digit) {
                             letter!(class, u64::from(folded));
-                            before = class;
-                            at += 1;
                         } else {
                             end_word!(at);
-                            mark!(at);
+                            sign!(class);
+                            if bytes[at].is_ascii_punctuation() {
+                                punctuation!(class, bytes[at], at + 1);
+                            }
                         }
+                        before = class;
+                        at += 1;
                     }
                     end_word!(at);
                 }

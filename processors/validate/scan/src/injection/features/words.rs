@@ -68,7 +68,7 @@ impl Words {
             count(C::CapsWords);
             self.caps += 1;
             self.ordered |= classes & (lexicon::OVERRIDE | lexicon::TASK | lexicon::SECOND) != 0;
-            if self.caps >= SHOUTED && self.ordered && tally.lower > 0 {
+            if self.caps >= SHOUTED && self.ordered && tally.has_lower() {
                 count(C::Shouted);
                 self.ordered = false;
             }
