@@ -423,7 +423,8 @@ fn finder(pattern: Pattern, rule: &Rule) -> Finder {
         .iter()
         .map(|keyword| shape.gate(keyword, anchored))
         .collect();
-    let own = rule.keywords.iter().all(|keyword| shape.holds(keyword));
+    // A blank after a word is often a class of blanks in the pattern.
+    let own = rule.keywords.iter().all(|keyword| shape.holds(keyword.trim()));
     let (before, after, lines) = match shape.longest {
         _ if !own => (NEAR, NEAR, true),
         Some(longest) if longest <= FAR => (longest, longest, true),
