@@ -16,7 +16,7 @@ pub const BUILT_IN: &[u8] = include_bytes!("../../rules/injection.model");
 const MAGIC: &[u8] = b"CFINJ";
 const VERSION: u16 = 3;
 /// Version of what makes the weights: raised when they change though the data do not.
-const TRAINER: &str = "1.3.0";
+const TRAINER: &str = "1.4.0";
 const ROWS: usize = 1 << TABLE_BITS;
 const SCALARS: usize = 5;
 /// Size of a model file in bytes.

@@ -1,5 +1,7 @@
 //! Logistic regression by dual coordinate ascent, over the windows that count.
 
+use std::collections::BTreeMap;
+
 use super::data::Row;
 use super::prepare::{Prepared, Window};
 use super::random::Random;
@@ -23,18 +25,25 @@ pub struct Settings {
     pub attack_weight: f32,
     /// An n-gram that stands in fewer sources is left out: it says where a text is from, not what it wants.
     pub sources: usize,
+    /// Power of an n-gram's log ratio that it is scaled by: how cheap those are that tell the sources of attacks from the others.
+    pub ratio: f32,
+    /// Chance of an attack that a harmless text is trained to have (one-sided label smoothing: Szegedy et al., CVPR 2016). What is surely
+    /// harmless has then no more to teach.
+    pub doubt: f32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cost: 2.0,
+            cost: 1.5,
             dense: 0.7,
             epochs: 10,
             rounds: 2,
             source_power: 0.5,
             attack_weight: 1.0,
-            sources: 3,
+            sources: 2,
+            ratio: 0.5,
+            doubt: 0.05,
         }
     }
 }
@@ -66,7 +75,7 @@ impl Weights {
 
 /// Weight of each text: classes balanced, sources tempered. The mean is 1.
 pub fn weigh(rows: &[&Row], settings: &Settings) -> Vec<f32> {
-    let mut sizes = std::collections::BTreeMap::new();
+    let mut sizes = BTreeMap::new();
     for row in rows {
         *sizes
             .entry((row.label, row.family.as_str(), row.group()))
@@ -101,7 +110,7 @@ pub fn weigh(rows: &[&Row], settings: &Settings) -> Vec<f32> {
 /// One window in training.
 struct Case<'a> {
     window: &'a Window,
-    /// Of its n-grams those that are learnt from.
+    /// Of its n-grams those that are learnt from, scaled.
     grams: Vec<(u32, f32)>,
     attack: bool,
     cost: f32,
@@ -144,7 +153,8 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
                             .map(|(value, weight)| value * weight)
                             .sum::<f32>());
             // towards the dual optimum of this coordinate, by the step that surely gains (SDCA for smooth losses)
-            let target = case.cost / (1.0 + margin.exp());
+            let doubt = if case.attack { 0.0 } else { settings.doubt };
+            let target = case.cost * (1.0 / (1.0 + margin.exp()) - doubt);
             let step = (target - alpha[at]) / (1.0 + norms[at] * case.cost / 4.0);
             if step.abs() < 1e-6 {
                 continue;
@@ -167,34 +177,72 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
 /// Harmless windows of one text that are trained on in a round.
 const HARD: usize = 4;
 
-/// Which n-grams stand in the texts of that many sources.
-fn common(rows: &[&Row], texts: &[&Prepared], sources: usize) -> Vec<bool> {
-    let mut by_source = std::collections::BTreeMap::<&str, Vec<&Prepared>>::new();
+/// Sources that one n-gram stands in.
+#[derive(Clone, Copy, Default)]
+struct Seen<'a> {
+    last: Option<(&'a str, bool)>,
+    attack: f32,
+    harmless: f32,
+    any: usize,
+}
+
+/// Factor on each n-gram; 0 leaves it out.
+///
+/// It is the naive Bayes log ratio of both classes (Wang and Manning, "Baselines and bigrams", ACL 2012), with sources counted in place of
+/// texts: what one source repeats counts once. The penalty then holds back what stands in as many harmless sources as in sources of attacks.
+fn scales(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Vec<f32> {
+    let mut by_source = BTreeMap::<(&str, bool), Vec<&Prepared>>::new();
     for (row, text) in rows.iter().zip(texts) {
-        by_source.entry(row.group()).or_default().push(text);
+        by_source.entry((row.group(), row.attack())).or_default().push(text);
     }
-    let mut count = vec![0usize; 1 << TABLE_BITS];
-    let mut last = vec![usize::MAX; 1 << TABLE_BITS];
-    for (source, texts) in by_source.values().enumerate() {
-        for (row, _) in texts
-            .iter()
-            .flat_map(|text| &text.windows)
-            .flat_map(|window| &window.grams)
-        {
-            let row = *row as usize;
-            if last[row] != source {
-                last[row] = source;
-                count[row] += 1;
+    let mut seen = vec![Seen::default(); 1 << TABLE_BITS];
+    for (source, texts) in &by_source {
+        let windows = texts.iter().flat_map(|text| &text.windows);
+        for (row, _) in windows.flat_map(|window| &window.grams) {
+            let seen = &mut seen[*row as usize];
+            if seen.last == Some(*source) {
+                continue;
             }
+            // a source of both classes is one
+            seen.any += usize::from(seen.last.is_none_or(|(name, _)| name != source.0));
+            seen.last = Some(*source);
+            *(if source.1 { &mut seen.attack } else { &mut seen.harmless }) += 1.0;
         }
     }
-    count.into_iter().map(|n| n >= sources).collect()
+    let attacks = by_source.keys().filter(|(_, attack)| *attack).count() as f32;
+    let harmless = by_source.len() as f32 - attacks;
+    let kept = |seen: &Seen<'_>| seen.any >= settings.sources;
+    let mut scales: Vec<f32> = seen
+        .iter()
+        .map(|seen| {
+            if !kept(seen) {
+                return 0.0;
+            }
+            let ratio = (seen.attack + 0.5) / (attacks + 1.0) * (harmless + 1.0) / (seen.harmless + 0.5);
+            ratio.ln().abs().powf(settings.ratio)
+        })
+        .collect();
+    // together they are as long as without the factor, so that the cost means the same
+    let (mut with, mut without) = (0f64, 0f64);
+    for (row, value) in texts
+        .iter()
+        .filter_map(|text| text.windows.first())
+        .flat_map(|window| &window.grams)
+        .filter(|(row, _)| kept(&seen[*row as usize]))
+    {
+        let square = f64::from(value * value);
+        with += square * f64::from(scales[*row as usize]).powi(2);
+        without += square;
+    }
+    let unit = (without / with.max(1e-9)).sqrt() as f32;
+    scales.iter_mut().for_each(|scale| *scale *= unit);
+    scales
 }
 
 /// Trains on `texts`.
 pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
     let costs = weigh(rows, settings);
-    let common = common(rows, texts, settings.sources);
+    let scales = scales(rows, texts, settings);
     let mut weights = Weights {
         bias: 0.0,
         dense: [0.0; DENSE],
@@ -237,8 +285,8 @@ pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
                     grams: window
                         .grams
                         .iter()
-                        .filter(|(row, _)| common[*row as usize])
-                        .copied()
+                        .map(|(row, value)| (*row, value * scales[*row as usize]))
+                        .filter(|(_, value)| *value > 0.0)
                         .collect(),
                     attack: row.attack(),
                     cost,
@@ -246,6 +294,9 @@ pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
             }));
         }
         solve(&cases, &mut weights, settings);
+        for (weight, scale) in weights.rows.iter_mut().zip(&scales) {
+            *weight *= scale;
+        }
     }
     weights.length_penalty = penalty(&weights, rows, texts);
     weights
