@@ -442,6 +442,34 @@ fn runs_and_rules_of_one_letter_are_no_attack() {
 
 /// Test patterns, keys and addresses are no language; words joined by signs are.
 #[test]
+fn what_is_encoded_is_no_language() {
+    let mut random = train::random::Random::new(5);
+    let letters: Vec<char> = ('A'..='Z')
+        .chain('a'..='z')
+        .chain('0'..='9')
+        .chain(['+', '/'])
+        .collect();
+    for length in [60, 200, 1000, 5000] {
+        let base64: String = (0..length).map(|_| *random.pick::<char>(&letters)).collect();
+        let lines: Vec<String> = base64
+            .as_bytes()
+            .chunks(76)
+            .map(|line| String::from_utf8_lossy(line).into())
+            .collect();
+        let hex: String = base64.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for text in [
+            format!("{{\"file\":\"{base64}\"}}"),
+            format!("data: {base64}\n"),
+            lines.join("\n"),
+            format!("key = {hex}"),
+        ] {
+            let (score, _) = scan(&text);
+            assert!(!score.review, "{} in {text}", score.document);
+        }
+    }
+}
+
+#[test]
 fn a_row_of_signs_is_no_attack() {
     for text in [
         r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H",

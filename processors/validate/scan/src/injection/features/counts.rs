@@ -63,6 +63,7 @@ counters!(
     ForeignLines,
     KinLines,
     PartLines,
+    Coded,
 );
 
 /// Rule categories that are features of their own.
@@ -94,11 +95,13 @@ impl Default for Counts {
 
 impl Counts {
     /// Whether there is enough to judge: eight letters or so that do not only repeat (a rule of dashes or a run of one letter has
-    /// less), and, where no white space parts words, mostly letters (keys, addresses and test patterns have fewer).
+    /// less), and, where no white space parts words, mostly letters (keys, addresses and test patterns have fewer). What is encoded is judged
+    /// by what it holds.
     pub fn speaks(&self) -> bool {
         let get = |c: C| self.sums[c as usize];
         let parted = get(C::Spaces) + get(C::Lines) > 0.0;
-        self.grams >= 30.0 && (parted || get(C::Letters) * 4.0 >= get(C::Chars) * 3.0)
+        let written = get(C::Letters) + get(C::Digits);
+        self.grams >= 30.0 && (parted || get(C::Letters) * 4.0 >= get(C::Chars) * 3.0) && get(C::Coded) * 2.0 < written
     }
 
     /// Adds a neighbour.
@@ -242,6 +245,7 @@ const LANES: [C; 12] = [
 const LANE: usize = 10;
 const LETTERS: usize = 0;
 const UPPER: usize = 1;
+const DIGITS: usize = 2;
 
 /// Counts of [`LANES`] side by side, so that those of a token are added at once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -269,6 +273,12 @@ impl Lanes {
     #[inline]
     pub(super) fn upper(self) -> u32 {
         self.get(UPPER)
+    }
+
+    /// Digits.
+    #[inline]
+    pub(super) fn digits(self) -> u32 {
+        self.get(DIGITS)
     }
 
     /// Counts letters and digits.

@@ -174,7 +174,15 @@ impl Reader {
                 if word.length > 0 {
                     let hash = finish(word.hash);
                     let classes = self.lexicon.classes(hash);
-                    words.note(&word, (hash, classes), None, $end, &mut counts, &mut tally, sink);
+                    words.note(
+                        &mut word,
+                        (hash, classes),
+                        None,
+                        $end,
+                        &mut counts,
+                        &mut tally,
+                        sink,
+                    );
                     word = Word::default();
                 }
             };
@@ -191,7 +199,10 @@ impl Reader {
                         word.upper += 1;
                         tally.upper += 1;
                     }
-                    Class::Digit => tally.digits += 1,
+                    Class::Digit => {
+                        word.digits += 1;
+                        tally.digits += 1;
+                    }
                     Class::ForeignLetter => tally.foreign += 1,
                     _ => tally.lower += 1,
                 }
@@ -253,14 +264,15 @@ impl Reader {
                 }
                 words.start_pending |= known.begins();
                 if known.letters > 0 {
-                    let spelt = Word {
+                    let mut spelt = Word {
                         length: known.letters.into(),
                         upper: known.lanes.upper(),
+                        digits: known.lanes.digits(),
                         ..Word::default()
                     };
                     let of_word = (known.word, known.classes);
                     let single = Some(known.single.into());
-                    words.note(&spelt, of_word, single, after, &mut counts, &mut tally, sink);
+                    words.note(&mut spelt, of_word, single, after, &mut counts, &mut tally, sink);
                     words.start_pending |= known.ends();
                     at = after;
                 } else if !known.mixed() {
@@ -367,6 +379,7 @@ impl Reader {
                     || (space && matches!(previous, '.' | '!' | '?' | ':' | '"'))
                     || matches!(c, '。' | '！' | '？');
                 if alone || sentence || (space && length >= CHUNK_SPACE) || length >= CHUNK_HARD {
+                    word.count_coded(&mut counts);
                     tally.settle(&mut counts);
                     sink.chunk(&counts, end);
                     counts = Counts::default();

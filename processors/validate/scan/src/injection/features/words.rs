@@ -5,13 +5,36 @@ use super::grams::{row, step};
 use super::{SHOUTED, Sink};
 use crate::injection::lexicon;
 
+/// Letters and digits in a row beyond which they may be Base64 or hexadecimal.
+const CODED: u32 = 12;
+
 /// A word as it is spelt.
 #[derive(Default)]
 pub(super) struct Word {
     pub(super) hash: u64,
     pub(super) length: u32,
     pub(super) upper: u32,
+    pub(super) digits: u32,
+    /// Of its length what was counted as coded in chunks before.
+    pub(super) coded: u32,
     pub(super) case_jump: bool,
+}
+
+impl Word {
+    /// Whether it is no word but Base64, of letters in either case and digits, or hexadecimal, of which a third are digits.
+    fn is_coded(&self) -> bool {
+        let cases = self.upper * 5 >= self.length && self.upper * 5 <= self.length * 4;
+        self.length > CODED && self.digits > 0 && (cases || self.digits * 3 >= self.length)
+    }
+
+    /// Counts it, as far as it goes in this chunk, if it is coded.
+    #[inline]
+    pub(super) fn count_coded(&mut self, counts: &mut Counts) {
+        if self.is_coded() {
+            counts.sums[C::Coded as usize] += (self.length - self.coded) as f32;
+            self.coded = self.length;
+        }
+    }
 }
 
 /// What is known of the words before.
@@ -51,7 +74,7 @@ impl Words {
     #[allow(clippy::too_many_arguments, reason = "the pass keeps its counts in its own hands")]
     pub(super) fn note<S: Sink>(
         &mut self,
-        word: &Word,
+        word: &mut Word,
         (hash, classes): (u64, u16),
         single: Option<i32>,
         end: usize,
@@ -59,6 +82,7 @@ impl Words {
         tally: &mut Tally,
         sink: &mut S,
     ) {
+        word.count_coded(counts);
         let mut count = |c: C| counts.sums[c as usize] += 1.0;
         tally.words += 1;
         if word.length > 14 {

@@ -98,6 +98,8 @@ const LEAST: usize = 3;
 const SHARE: usize = 5;
 /// Bits a character by which the block must read better afterwards.
 const GAIN: f32 = 0.25;
+/// … and may cost at most afterwards: Base64 has as many digits, and reads no better without them.
+const READS: f32 = 4.6;
 
 struct Token {
     start: usize,
@@ -181,7 +183,8 @@ pub(super) fn unleet(input: &Mapped, language: &Language, evidence: &mut Evidenc
                 .filter(|t| t.leet)
                 .flat_map(|t| [read(t), " ".into()])
                 .collect();
-            if language.mean(decoded.chars()) + GAIN < language.mean(plain.chars()) {
+            let cost = language.mean(decoded.chars());
+            if cost < READS && cost + GAIN < language.mean(plain.chars()) {
                 for token in tokens.iter().filter(|token| token.fits) {
                     if token.leet {
                         evidence.note(Step::Leet, input.origin(token.start..token.end));
