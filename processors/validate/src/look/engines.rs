@@ -450,12 +450,11 @@ impl Engines {
             told.push(Told::Score("injection", score.document));
         }
         let mut decoded = Vec::new();
-        if let Some(secrets) = self.secrets.as_ref().filter(|_| what.secrets) {
-            let reached = secrets.scan(text, Some(path), &mut hits);
-            told.extend(reached.names().into_iter().map(Told::Limit));
-        }
         if what.secrets {
-            let reached = self.hidden(text, path, &mut decoded);
+            let mut reached = self.hidden(text, path, &mut decoded);
+            if let Some(secrets) = &self.secrets {
+                reached.add(secrets.scan(text, Some(path), &mut hits));
+            }
             told.extend(reached.names().into_iter().map(Told::Limit));
         }
         let mut all: Vec<Decoded> = hits.into_iter().map(plain).chain(decoded).collect();

@@ -440,7 +440,6 @@ fn runs_and_rules_of_one_letter_are_no_attack() {
     }
 }
 
-/// Test patterns, keys and addresses are no language; words joined by signs are.
 #[test]
 fn what_is_encoded_is_no_language() {
     let mut random = train::random::Random::new(5);
@@ -469,6 +468,7 @@ fn what_is_encoded_is_no_language() {
     }
 }
 
+/// Test patterns, keys and addresses are no language; words joined by signs are.
 #[test]
 fn a_row_of_signs_is_no_attack() {
     for text in [

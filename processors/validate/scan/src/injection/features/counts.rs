@@ -243,9 +243,18 @@ const LANES: [C; 12] = [
 ];
 /// Bits of each: a chunk has fewer signs than they hold.
 const LANE: usize = 10;
-const LETTERS: usize = 0;
-const UPPER: usize = 1;
-const DIGITS: usize = 2;
+const LETTERS: usize = lane(C::Letters);
+const UPPER: usize = lane(C::Upper);
+const DIGITS: usize = lane(C::Digits);
+
+/// The place of a counter that is one of [`LANES`].
+const fn lane(counter: C) -> usize {
+    let mut at = 0;
+    while LANES[at] as usize != counter as usize {
+        at += 1;
+    }
+    at
+}
 
 /// Counts of [`LANES`] side by side, so that those of a token are added at once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -260,8 +269,8 @@ impl std::ops::AddAssign for Lanes {
 
 impl Lanes {
     fn count(&mut self, counter: C, times: usize) {
-        let lane = LANES.iter().position(|one| *one as usize == counter as usize);
-        self.0 += lane.map_or(0, |lane| (times as u128) << (LANE * lane));
+        // Panic safety: what is counted of a token is one of the lanes.
+        self.0 += (times as u128) << (LANE * lane(counter));
     }
 
     #[inline]

@@ -137,7 +137,7 @@ pub struct Known {
     /// Hash of its word, if it is one.
     pub(super) word: u64,
     /// Its last eight symbols, the last one lowest.
-    ends: u64,
+    tail: u64,
     /// Weight of its character n-grams, borders included.
     pub(super) weight: i32,
     /// What the symbols from the third on cost.
@@ -194,7 +194,7 @@ impl Known {
     /// The last eight symbols after it, when `recent` were those before and it has `length`.
     #[inline]
     pub(super) fn recent(&self, recent: u64, length: u32) -> u64 {
-        recent.checked_shl(8 * length).unwrap_or(0) | self.ends
+        recent.checked_shl(8 * length).unwrap_or(0) | self.tail
     }
 
     /// What its symbols cost after `a` and `b`.
@@ -322,8 +322,8 @@ fn learn(token: &Token<'_>, lore: Lore<'_>, weigh: impl Fn(u32) -> i32) -> Known
             known.first[at] = ascii.symbol;
         }
         known.last = [b, ascii.symbol];
-        known.ends = (known.ends << 8) | u64::from(ascii.folded);
-        if at >= 7 && again(known.ends) {
+        known.tail = (known.tail << 8) | u64::from(ascii.folded);
+        if at >= 7 && again(known.tail) {
             known.form |= REPEATS;
         }
     }

@@ -274,10 +274,7 @@ impl Reader {
                     let single = Some(known.single.into());
                     words.note(&mut spelt, of_word, single, after, &mut counts, &mut tally, sink);
                     words.start_pending |= known.ends();
-                    at = after;
-                } else if !known.mixed() {
-                    at = after;
-                } else {
+                } else if known.mixed() {
                     before = Class::Blank;
                     while at < after {
                         let Ascii { folded, class, .. } = ASCII[usize::from(bytes[at] & 127)];
@@ -293,8 +290,9 @@ impl Reader {
                         before = class;
                         at += 1;
                     }
-                    end_word!(at);
+                    end_word!(after);
                 }
+                at = after;
                 // Its white space is there, and no chunk ends before: after the last white space less than CHUNK_SPACE was full.
                 previous = char::from(bytes[at - 1]);
                 // a space that ends no chunk is done with it

@@ -1,5 +1,6 @@
 //! Passages whose letters are shifted (rot13 and other Caesar shifts) or written backwards.
 
+use super::READS;
 use super::evidence::{Evidence, Step};
 use crate::injection::language::Language;
 use crate::mapped::{Builder, Mapped};
@@ -14,8 +15,6 @@ const KINDS: u32 = 6;
 const GOOD: f32 = 4.0;
 /// Bits a character a passage must gain.
 const GAIN: f32 = 0.9;
-/// … and may cost at most afterwards.
-const AFTER: f32 = 4.6;
 
 fn shift(c: char, by: u8) -> char {
     match c {
@@ -63,7 +62,7 @@ pub(super) fn turn(input: &Mapped, language: &Language, evidence: &mut Evidence)
                 };
                 // Language read backwards keeps many of its pairs, so less is gained.
                 let gain = if step == Step::Reversed { GAIN / 2.0 } else { GAIN };
-                if cost + gain < plain && cost < AFTER {
+                if cost + gain < plain && cost < READS {
                     let turned: String = match step {
                         Step::Reversed => passage.chars().rev().collect(),
                         _ => passage.chars().map(|c| shift(c, by)).collect(),

@@ -28,6 +28,8 @@ pub struct Normal {
     pub evidence: Evidence,
 }
 
+/// Bits a character that a passage made readable may cost: more is no language.
+const READS: f32 = 4.6;
 /// Times an encoding inside an encoding is opened.
 const DEPTH: usize = 3;
 

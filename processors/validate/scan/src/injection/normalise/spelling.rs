@@ -1,5 +1,6 @@
 //! Letters standing alone, and digits in the place of letters.
 
+use super::READS;
 use super::evidence::{Evidence, Step};
 use super::survey::ALONE;
 use crate::injection::language::Language;
@@ -98,8 +99,6 @@ const LEAST: usize = 3;
 const SHARE: usize = 5;
 /// Bits a character by which the block must read better afterwards.
 const GAIN: f32 = 0.25;
-/// … and may cost at most afterwards: Base64 has as many digits, and reads no better without them.
-const READS: f32 = 4.6;
 
 struct Token {
     start: usize,
@@ -184,6 +183,7 @@ pub(super) fn unleet(input: &Mapped, language: &Language, evidence: &mut Evidenc
                 .flat_map(|t| [read(t), " ".into()])
                 .collect();
             let cost = language.mean(decoded.chars());
+            // Base64 has as many digits, and is no language without them
             if cost < READS && cost + GAIN < language.mean(plain.chars()) {
                 for token in tokens.iter().filter(|token| token.fits) {
                     if token.leet {
