@@ -38,7 +38,7 @@ pub struct Validate {
 
 impl Processor for Validate {
     const NAME: &'static str = "validate";
-    const VERSION: &'static str = "6";
+    const VERSION: &'static str = "7";
     type Config = Config;
     type Plan = Plan;
 

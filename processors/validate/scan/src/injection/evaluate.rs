@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::features::{DENSE, TABLE_BITS, word_hash};
+use super::features::{DENSE, word_hash};
 use super::language::Language;
-use super::model::{Model, Weights};
+use super::model::{LEARNT, Model, Weights};
 use super::rules::{self, Rules};
 use super::train::{Prepared, Row, Set, Settings, fit, prepare};
 use super::{Injection, InjectionError};
@@ -180,7 +180,7 @@ pub fn blank(set: &Set) -> Result<Injection, InjectionError> {
     let weights = Weights {
         bias: 0.0,
         dense: [0.0; DENSE],
-        rows: vec![0.0; 1 << TABLE_BITS],
+        rows: vec![0.0; LEARNT],
         length_penalty: 0.0,
     };
     Ok(Injection::assemble(

@@ -1,26 +1,29 @@
 //! The trained weights: one compact file, checked at load.
 //!
 //! Layout, little-endian: magic `CFINJ` and version; a line about it; SHA-256 of the training data; thresholds, bias, length
-//! penalty; weights of the dense features; scale and `i8` weights of the n-grams; language table; SHA-256 of all
+//! penalty; weights of the dense features and of their pairs; scale and `i8` weights of the n-grams; language table; SHA-256 of all
 //! before it.
 
 use sha2::{Digest, Sha256};
 
 use super::error::InjectionError;
-use super::features::{Counts, DENSE, TABLE_BITS, dense};
+use super::features::{Counts, DENSE, PAIRS, TABLE_BITS, dense, pairs};
 use super::language::{self, Language};
 use crate::weights::{ABOUT, about};
 
 /// The model compiled in.
 pub const BUILT_IN: &[u8] = include_bytes!("../../rules/injection.model");
 const MAGIC: &[u8] = b"CFINJ";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// Version of what makes the weights: raised when they change though the data do not.
-const TRAINER: &str = "1.4.0";
+const TRAINER: &str = "1.5.0";
 const ROWS: usize = 1 << TABLE_BITS;
 const SCALARS: usize = 5;
+const NUMBERS: usize = SCALARS + DENSE + PAIRS;
+/// Weights that are learnt of n-grams and pairs.
+pub const LEARNT: usize = ROWS + PAIRS;
 /// Size of a model file in bytes.
-pub const SIZE: usize = MAGIC.len() + 2 + ABOUT + 32 + 4 * (SCALARS + DENSE) + ROWS + language::TABLE + 32;
+pub const SIZE: usize = MAGIC.len() + 2 + ABOUT + 32 + 4 * NUMBERS + ROWS + language::TABLE + 32;
 
 /// Weights and thresholds.
 pub struct Model {
@@ -35,6 +38,7 @@ pub struct Model {
     bias: f32,
     scale: f32,
     dense: [f32; DENSE],
+    pairs: [f32; PAIRS],
     rows: Box<[i8; ROWS]>,
     /// Character trigrams.
     pub language: Language,
@@ -47,7 +51,7 @@ pub struct Weights {
     pub bias: f32,
     /// Weights of [`dense`].
     pub dense: [f32; DENSE],
-    /// Weights of the n-grams, `1 << TABLE_BITS` of them.
+    /// Weights of the n-grams, `1 << TABLE_BITS` of them, then of the [`PAIRS`] pairs of features.
     pub rows: Vec<f32>,
     /// Taken off for each unit of the logarithm of the chunks.
     pub length_penalty: f32,
@@ -65,8 +69,11 @@ fn table(weights: impl Iterator<Item = i8>) -> Box<[i8; ROWS]> {
 impl Model {
     /// Rounds the weights to 8 bits: the scale is the largest weight kept; the few beyond are cut.
     pub fn quantise(weights: &Weights, language: Language, training: [u8; 32]) -> Self {
-        let mut sizes: Vec<f32> = weights
-            .rows
+        // Panic safety: there are LEARNT rows; [`Weights::rows`].
+        let (rows, of_pairs) = weights.rows.split_at(ROWS);
+        let mut pairs = [0.0; PAIRS];
+        pairs.copy_from_slice(of_pairs);
+        let mut sizes: Vec<f32> = rows
             .iter()
             .map(|weight| weight.abs())
             .filter(|size| *size > 0.0)
@@ -87,10 +94,9 @@ impl Model {
             bias: weights.bias,
             scale,
             dense: weights.dense,
+            pairs,
             rows: table(
-                weights
-                    .rows
-                    .iter()
+                rows.iter()
                     .map(|weight| (weight / scale).round().clamp(-127.0, 127.0) as i8),
             ),
             language,
@@ -125,15 +131,17 @@ impl Model {
         take(ABOUT);
         let mut training = [0; 32];
         training.copy_from_slice(take(32));
-        let mut numbers = [0f32; SCALARS + DENSE];
-        for (number, four) in numbers.iter_mut().zip(take(4 * (SCALARS + DENSE)).chunks_exact(4)) {
+        let mut numbers = [0f32; NUMBERS];
+        for (number, four) in numbers.iter_mut().zip(take(4 * NUMBERS).chunks_exact(4)) {
             *number = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
         }
         if numbers.iter().any(|number| !number.is_finite()) {
             return Err(refuse("a weight is not finite"));
         }
         let mut dense = [0.0; DENSE];
-        dense.copy_from_slice(&numbers[SCALARS..]);
+        dense.copy_from_slice(&numbers[SCALARS..SCALARS + DENSE]);
+        let mut pairs = [0.0; PAIRS];
+        pairs.copy_from_slice(&numbers[SCALARS + DENSE..]);
         let rows = table(take(ROWS).iter().map(|byte| *byte as i8));
         let language = Language::new(take(language::TABLE).to_vec()).ok_or(refuse("wrong size"))?;
         Ok(Self {
@@ -144,6 +152,7 @@ impl Model {
             bias: numbers[3],
             scale: numbers[4],
             dense,
+            pairs,
             rows,
             language,
         })
@@ -159,6 +168,7 @@ impl Model {
         for number in [self.review, self.quarantine, self.length_penalty, self.bias, self.scale]
             .iter()
             .chain(&self.dense)
+            .chain(&self.pairs)
         {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -186,7 +196,10 @@ impl Model {
             return f32::NEG_INFINITY;
         }
         let grams = counts.weight * self.scale / counts.grams.max(1.0).sqrt();
-        self.bias + grams + dot(&dense(counts), &self.dense)
+        let mut together = 0.0;
+        // Panic safety: a pair's place is below PAIRS.
+        pairs(counts, |pair, product| together += self.pairs[pair] * product);
+        self.bias + grams + dot(&dense(counts), &self.dense) + together
     }
 }
 

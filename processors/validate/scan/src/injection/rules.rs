@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn the_built_in_pack_passes_its_examples() {
         let rules = parse(BUILT_IN).unwrap();
-        assert_eq!(rules.version(), "cofferdam-injection@1.1.0");
+        assert_eq!(rules.version(), "cofferdam-injection@1.2.0");
     }
 
     #[test]

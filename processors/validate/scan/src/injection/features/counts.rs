@@ -145,6 +145,16 @@ impl Counts {
 /// Number of values [`dense`] gives.
 pub const DENSE: usize = 69;
 
+/// What is rare, as a saturating count.
+fn few(count: f32) -> f32 {
+    (count * 0.5).min(1.5)
+}
+
+/// Hits of rules. Dear to ignore: a rule holds in sources that no n-gram has seen.
+fn hits(count: f32) -> f32 {
+    count.min(2.0) * 1.5
+}
+
 /// Counts as features of about the same size. Rates are a character's or a word's share; what is rare is a
 /// saturating count.
 pub fn dense(counts: &Counts) -> [f32; DENSE] {
@@ -156,7 +166,7 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
     let (char_share, word_share) = (1.0 / chars, 1.0 / words);
     let per_char = |c: C, scale: f32| (get(c) * (scale * char_share)).min(3.0);
     let per_word = |c: C, scale: f32| (get(c) * (scale * word_share)).min(3.0);
-    let few = |c: C| (get(c) * 0.5).min(1.5);
+    let few = |c: C| few(get(c));
     let cost = get(C::Cost) / get(C::CostOf).max(1.0);
     let mut out = [0.0; DENSE];
     let values = [
@@ -220,10 +230,58 @@ pub fn dense(counts: &Counts) -> [f32; DENSE] {
     ];
     out[..values.len()].copy_from_slice(&values);
     for (slot, count) in out[values.len()..].iter_mut().zip(&counts.rules) {
-        // dear to ignore: a rule holds in sources that no n-gram has seen
-        *slot = count.min(2.0) * 1.5;
+        *slot = hits(*count);
     }
     out
+}
+
+/// What says little alone and much beside another: a question is harmless, and so is the mention of a secret.
+const EVENTS: [C; 18] = [
+    C::TaskStarts,
+    C::TaskLines,
+    C::Override,
+    C::Second,
+    C::Authority,
+    C::Secret,
+    C::SecretAsk,
+    C::Persona,
+    C::Freedom,
+    C::AskLines,
+    C::StrayLines,
+    C::LateLines,
+    C::YourAnswer,
+    C::Shouted,
+    C::ForeignLines,
+    C::KinLines,
+    C::PartLines,
+    C::Harm,
+];
+
+/// Events and rules.
+const PAIRED: usize = EVENTS.len() + CATEGORIES;
+/// Pairs of two of them.
+pub const PAIRS: usize = PAIRED * (PAIRED - 1) / 2;
+/// How cheap a pair is against a single feature.
+const PAIR: f32 = 0.3;
+
+/// Calls `out` with the place of each pair of events or rules that is there, below [`PAIRS`], and its product: of the size that [`dense`] has them in.
+#[inline]
+pub fn pairs(counts: &Counts, mut out: impl FnMut(usize, f32)) {
+    let events = EVENTS.iter().map(|counter| few(counts.sums[*counter as usize]));
+    let values = events.chain(counts.rules.iter().map(|count| hits(*count)));
+    // most are not there
+    let mut there = [(0, 0.0); PAIRED];
+    let mut n = 0;
+    for (event, value) in values.enumerate().filter(|(_, value)| *value > 0.0) {
+        let root = (PAIR * value).sqrt();
+        let row = event * event.saturating_sub(1) / 2;
+        // Panic safety: there are PAIRED values.
+        for (other, its) in &there[..n] {
+            out(row + other, root * its);
+        }
+        there[n] = (event, root);
+        n += 1;
+    }
 }
 
 /// What is counted of remembered tokens.
@@ -372,5 +430,40 @@ impl Tally {
         }
         counts.sums[C::Cost as usize] = cost as f32 / 16.0;
         counts.grams = grams as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_has_a_place_of_its_own_and_only_what_is_there_is_paired() {
+        let mut counts = Counts::default();
+        let listed = |counts: &Counts| {
+            let mut all = Vec::new();
+            pairs(counts, |place, product| all.push((place, product)));
+            all
+        };
+        assert_eq!(listed(&counts), []);
+        counts.sums[C::Override as usize] = 1.0;
+        assert_eq!(listed(&counts), []);
+        counts.rule(0);
+        counts.sums[C::Harm as usize] = 100.0;
+        let products: Vec<f32> = listed(&counts).iter().map(|(_, product)| *product).collect();
+        // 0.5 and 1.5, 1.5 of the rule
+        let (near, far) = (PAIR * (0.5f32 * 1.5).sqrt(), PAIR * 1.5);
+        assert_eq!(products.len(), 3);
+        assert!(
+            products
+                .iter()
+                .zip([near, near, far])
+                .all(|(a, b)| (a - b).abs() < 1e-6)
+        );
+
+        EVENTS.iter().for_each(|event| counts.sums[*event as usize] = 2.0);
+        (0..CATEGORIES as u8).for_each(|category| counts.rule(category));
+        let places: Vec<usize> = listed(&counts).iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, (0..PAIRS).collect::<Vec<_>>());
     }
 }

@@ -12,7 +12,7 @@ mod memo;
 mod words;
 
 use counts::{C, Tally};
-pub use counts::{CATEGORIES, COUNTERS, Counts, DENSE, dense};
+pub use counts::{CATEGORIES, COUNTERS, Counts, DENSE, PAIRS, dense, pairs};
 pub use grams::word_hash;
 use grams::{Rolling, WORD_SEED, finish, step};
 use kin::{Kin, kin};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::data::Row;
 use super::prepare::{Prepared, Window};
 use super::random::Random;
-use crate::injection::features::{DENSE, TABLE_BITS};
-use crate::injection::model::{Weights, dot};
+use crate::injection::features::DENSE;
+use crate::injection::model::{LEARNT, Weights, dot};
 
 /// How to train.
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +23,9 @@ pub struct Settings {
     pub source_power: f32,
     /// Total weight of the attacks against that of the harmless texts.
     pub attack_weight: f32,
-    /// An n-gram that stands in fewer sources is left out: it says where a text is from, not what it wants.
+    /// An n-gram or a pair that stands in fewer sources is left out: it says where a text is from, not what it wants.
     pub sources: usize,
-    /// Power of an n-gram's log ratio that it is scaled by: how cheap those are that tell the sources of attacks from the others.
+    /// Power of the log ratio of an n-gram or a pair that it is scaled by: how cheap those are that tell the sources of attacks from the others.
     pub ratio: f32,
     /// Chance of an attack that a harmless text is trained to have (one-sided label smoothing: Szegedy et al., CVPR 2016). What is surely
     /// harmless has then no more to teach.
@@ -37,7 +37,7 @@ impl Default for Settings {
         Self {
             cost: 1.5,
             dense: 0.7,
-            epochs: 10,
+            epochs: 30,
             rounds: 2,
             source_power: 0.5,
             attack_weight: 1.0,
@@ -177,7 +177,7 @@ fn solve(cases: &[Case<'_>], weights: &mut Weights, settings: &Settings) {
 /// Harmless windows of one text that are trained on in a round.
 const HARD: usize = 4;
 
-/// Sources that one n-gram stands in.
+/// Sources that one n-gram or pair stands in.
 #[derive(Clone, Copy, Default)]
 struct Seen<'a> {
     last: Option<(&'a str, bool)>,
@@ -186,7 +186,7 @@ struct Seen<'a> {
     any: usize,
 }
 
-/// Factor on each n-gram; 0 leaves it out.
+/// Factor on each n-gram and pair; 0 leaves it out.
 ///
 /// It is the naive Bayes log ratio of both classes (Wang and Manning, "Baselines and bigrams", ACL 2012), with sources counted in place of
 /// texts: what one source repeats counts once. The penalty then holds back what stands in as many harmless sources as in sources of attacks.
@@ -195,7 +195,7 @@ fn scales(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Vec<f32> {
     for (row, text) in rows.iter().zip(texts) {
         by_source.entry((row.group(), row.attack())).or_default().push(text);
     }
-    let mut seen = vec![Seen::default(); 1 << TABLE_BITS];
+    let mut seen = vec![Seen::default(); LEARNT];
     for (source, texts) in &by_source {
         let windows = texts.iter().flat_map(|text| &text.windows);
         for (row, _) in windows.flat_map(|window| &window.grams) {
@@ -246,7 +246,7 @@ pub fn fit(rows: &[&Row], texts: &[&Prepared], settings: &Settings) -> Weights {
     let mut weights = Weights {
         bias: 0.0,
         dense: [0.0; DENSE],
-        rows: vec![0.0; 1 << TABLE_BITS],
+        rows: vec![0.0; LEARNT],
         length_penalty: 0.0,
     };
     for round in 0..settings.rounds.max(1) {

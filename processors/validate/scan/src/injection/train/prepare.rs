@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::data::Row;
-use crate::injection::features::{Counts, DENSE, Sink, dense};
+use crate::injection::features::{Counts, DENSE, Sink, TABLE_BITS, dense, pairs};
 use crate::injection::normalise::Normal;
 use crate::injection::windows::{Chunk, WIDE, mark, mark_steps};
 use crate::injection::{Injection, rules::Findings};
@@ -11,9 +11,9 @@ use crate::injection::{Injection, rules::Findings};
 /// Most windows kept of one text.
 const WINDOWS: usize = 160;
 
-/// One window: n-grams as (row, value), sorted, and the dense features.
+/// One window: n-grams and pairs of features as (row, value), sorted, and the dense features.
 pub struct Window {
-    /// Values are counts over the square root of all n-grams.
+    /// Values of n-grams are counts over the square root of all. The rows of pairs come after those of n-grams.
     pub grams: Vec<(u32, f32)>,
     /// As [`dense`] gives them.
     pub dense: [f32; DENSE],
@@ -80,10 +80,13 @@ impl Chunks {
         let mut rows = self.grams[part.clone()].concat();
         rows.sort_unstable();
         let unit = 1.0 / counts.grams.max(1.0).sqrt();
-        let grams = rows
+        let mut grams: Vec<(u32, f32)> = rows
             .chunk_by(|a, b| a == b)
             .map(|same| (same[0], same.len() as f32 * unit))
             .collect();
+        pairs(&counts, |pair, product| {
+            grams.push(((1 << TABLE_BITS) + pair as u32, product))
+        });
         let start = part.start.checked_sub(1).map_or(0, |before| self.chunks[before].end);
         Window {
             grams,
