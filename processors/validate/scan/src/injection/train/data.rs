@@ -11,6 +11,8 @@ use crate::injection::InjectionError;
 pub const DEV: &str = include_str!("../../../data/injection/injection_dev.jsonl");
 /// Excerpts of crates, each row with its licence.
 pub const PROSE: &str = include_str!("../../../data/injection/prose.jsonl");
+/// Excerpts of crates that earlier weights took for attacks, each row with its licence.
+pub const HARD: &str = include_str!("../../../data/injection/hard.jsonl");
 /// A few articles of the Universal Declaration of Human Rights in each of many languages: what is foreign is no attack.
 pub const TONGUES: &str = include_str!("../../../data/injection/tongues.jsonl");
 /// Own templates.
@@ -53,7 +55,7 @@ pub struct Set {
     pub dev: Vec<Row>,
     /// Prose, own examples, disguised and embedded attacks.
     pub extra: Vec<Row>,
-    /// SHA-256 of the four files.
+    /// SHA-256 of the five files.
     pub hash: [u8; 32],
 }
 
@@ -96,8 +98,9 @@ impl Set {
         extra.extend(written);
         extra.extend(source);
         extra.extend(parse(TONGUES)?);
+        extra.extend(parse(HARD)?);
         let mut hash = Sha256::new();
-        for part in [DEV, PROSE, TONGUES, OWN] {
+        for part in [DEV, PROSE, HARD, TONGUES, OWN] {
             hash.update(part);
         }
         Ok(Self {
