@@ -1,13 +1,14 @@
 //! Trains the model. Deterministic: the same files give the same bytes.
 //!
-//! Texts come from `data/injection`: the shared development set, excerpts of crates (documents that are no attack) and
-//! own examples made from templates. Attacks are repeated in disguise, and sentences are put into documents. Each
-//! class weighs the same in all; within a class a source counts by the square root of its size. The learner is
-//! logistic regression with an L2 penalty, solved in the dual by coordinate ascent (Shalev-Shwartz and Zhang, "SDCA",
-//! JMLR 14, 2013). An n-gram is the cheaper the better it tells the sources of attacks from the others (naive Bayes log
-//! ratio), and a harmless text is not pushed beyond a small chance of an attack. Of a document with several windows an
-//! attack gives its best one and a harmless document its worst ones, chosen anew in each round (multiple-instance
-//! learning, mi-SVM: Andrews et al., NIPS 2002).
+//! Texts come from `data/injection`: the shared development set, excerpts of crates (documents that are no attack, some of
+//! which were taken for one), articles in many languages and own examples made from templates. Attacks are repeated in
+//! disguise, and sentences are put into documents. Each class weighs the same in all; within a class a source counts by
+//! the square root of its size. The learner is logistic regression with an L2 penalty, solved in the dual by coordinate
+//! ascent (Shalev-Shwartz and Zhang, "SDCA", JMLR 14, 2013), over n-grams, counts, and products of two counts. An n-gram
+//! is the cheaper the better it tells the sources of attacks from the others (naive Bayes log ratio), and a harmless text
+//! is not pushed beyond a small chance of an attack. Of a document with several windows an attack gives its best one and
+//! a harmless document its worst ones, chosen anew in each round (multiple-instance learning, mi-SVM: Andrews et al.,
+//! NIPS 2002).
 
 pub mod augment;
 pub mod data;
