@@ -271,8 +271,8 @@ pub fn pairs(counts: &Counts, mut out: impl FnMut(usize, f32)) {
     let values = events.chain(counts.rules.iter().map(|count| hits(*count)));
     // most are not there
     let mut there = [(0, 0.0); PAIRED];
-    let mut n = 0;
-    for (event, value) in values.enumerate().filter(|(_, value)| *value > 0.0) {
+    let present = values.enumerate().filter(|(_, value)| *value > 0.0);
+    for (n, (event, value)) in present.enumerate() {
         let root = (PAIR * value).sqrt();
         let row = event * event.saturating_sub(1) / 2;
         // Panic safety: there are PAIRED values.
@@ -280,7 +280,6 @@ pub fn pairs(counts: &Counts, mut out: impl FnMut(usize, f32)) {
             out(row + other, root * its);
         }
         there[n] = (event, root);
-        n += 1;
     }
 }
 
