@@ -1,6 +1,7 @@
 //! Parquet files: page checksums are verified, every row group is read in bounded batches (Apache Parquet format 2.11).
 
 mod batch;
+mod footer;
 pub mod records;
 
 use std::cmp::Ordering;
@@ -54,8 +55,14 @@ fn fault(error: &ParquetError) -> &'static Rule {
     }
 }
 
+/// Reads the footer.
+fn open(source: &Source) -> Result<SerializedFileReader<Source>, ParquetError> {
+    footer::check(source)?;
+    SerializedFileReader::new(source.clone())
+}
+
 fn read(walk: &mut Walk<'_>, source: &Source, place: &Place) -> Result<(), ParquetError> {
-    let file = SerializedFileReader::new(source.clone())?;
+    let file = open(source)?;
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let columns: Vec<Column> = schema.columns().iter().map(|column| describe(column)).collect();
     let mut table = Table {

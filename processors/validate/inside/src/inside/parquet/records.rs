@@ -150,7 +150,7 @@ fn open(source: &Source, place: &Place, out: &mut Out<'_>) -> Option<SerializedF
         walk.report(&rules::ENCRYPTED, place);
         return None;
     }
-    match walk.guard(place, |_| SerializedFileReader::new(source.clone()))? {
+    match walk.guard(place, |_| super::open(source))? {
         Ok(file) => Some(file),
         Err(error) => {
             walk.report(fault(&error), place);
