@@ -9,7 +9,7 @@ use super::Source;
 
 /// Magic and length at the end of a file.
 const TAIL: u64 = 8;
-/// Structs, lists and maps in each other; the format has nine.
+/// Structs, lists and maps in each other: deeper than any field of the format.
 const DEPTH: usize = 64;
 
 /// Why the walk ended early.
